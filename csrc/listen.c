@@ -1,0 +1,125 @@
+/* Accepting, for stream.h.
+ *
+ * libuv's own accept loop meets EMFILE by accepting a client with a spare
+ * descriptor and closing it, and then spins; and it holds one connection back
+ * while nobody takes it. So we watch the listening socket and accept ourselves. */
+#include "csrc/stream.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int accept_fd(int listener, struct sockaddr *addr, socklen_t *len) {
+#ifdef __linux__
+    return accept4(listener, addr, len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+    int fd = accept(listener, addr, len);
+
+    if (fd >= 0)
+        fcntl(fd, F_SETFD, FD_CLOEXEC); /* libuv makes it non-blocking */
+    return fd;
+#endif
+}
+
+static int adopt(gv_stream *listener, int fd, const struct sockaddr *addr, socklen_t len) {
+    gv_loop *loop = listener->handle.loop;
+    gv_stream *stream = gv_stream_new(loop, listener->handle.type);
+    int rc;
+
+    if (stream == NULL)
+        return UV_ENOMEM;
+    rc = listener->handle.type == GV_TCP ? gv_tcp_adopt(stream, fd) : gv_pipe_adopt(stream, fd);
+    if (rc < 0)
+        return rc;
+    if (listener->handle.type == GV_TCP && len <= sizeof(stream->peer))
+        memcpy(&stream->peer, addr, len);
+    gv_stream_opened(stream);
+    gv_ring_put(&loop->ring, listener->handle.source.id, GV_ACCEPTED, stream->handle.source.id, 0);
+    return 0;
+}
+
+static void pause_accepting(gv_stream *stream, int error) {
+    gv_loop *loop = stream->handle.loop;
+
+    uv_poll_stop(stream->listener);
+    stream->handle.deadline.total_at = gv_stream_now(stream) + GV_ACCEPT_PAUSE;
+    gv_stream_arm(stream);
+    if (stream->short_of)
+        return;
+    stream->short_of = true;
+    stream->handle.source.status = error;
+    gv_ring_report(&loop->ring, &stream->handle.source, GV_PAUSED);
+}
+
+/* Take one connection. Returns 0, or the code for which to stop. */
+static int accept_one(gv_stream *stream, int listener) {
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof(addr);
+    int fd = accept_fd(listener, (struct sockaddr *) &addr, &len);
+    int rc;
+
+    if (fd < 0)
+        return errno == ECONNABORTED || errno == EINTR ? 0 : uv_translate_sys_error(errno);
+    rc = adopt(stream, fd, (const struct sockaddr *) &addr, len);
+    if (rc < 0)
+        close(fd);
+    else
+        stream->short_of = false;
+    return rc;
+}
+
+static void accept_cb(uv_poll_t *poll, int status, int events) {
+    gv_stream *stream = poll->data;
+    int fd = gv_handle_fd(&stream->handle);
+    int i;
+
+    (void) events;
+    for (i = 0; i < GV_ACCEPT_BATCH && status == 0; i++) {
+        if (!gv_ring_room(&stream->handle.loop->ring))
+            return;
+        status = accept_one(stream, fd);
+    }
+    if (status < 0 && status != UV_EAGAIN)
+        pause_accepting(stream, status);
+}
+
+void gv_stream_resume_accepting(gv_stream *stream) {
+    if (stream->listener != NULL)
+        uv_poll_start(stream->listener, UV_READABLE, accept_cb);
+}
+
+static int start(gv_stream *stream, int fd, int backlog) {
+    gv_loop *loop = stream->handle.loop;
+    int rc;
+
+    if (listen(fd, backlog) < 0)
+        return uv_translate_sys_error(errno);
+    stream->listener = malloc(sizeof(*stream->listener));
+    if (stream->listener == NULL)
+        return UV_ENOMEM;
+    rc = uv_poll_init(&loop->uv, stream->listener, fd);
+    if (rc < 0) {
+        free(stream->listener);
+        stream->listener = NULL;
+        return rc;
+    }
+    stream->listener->data = stream;
+    stream->state = GV_STREAM_LISTENING;
+    gv_stream_resume_accepting(stream);
+    return 0;
+}
+
+int gv_stream_listen(gv_loop *loop, int64_t id, int backlog) {
+    int rc;
+    gv_stream *stream = gv_stream_find(loop, id, &rc);
+    int fd;
+
+    if (stream == NULL)
+        return rc;
+    if (stream->state != GV_STREAM_NEW)
+        return stream->state == GV_STREAM_LISTENING ? UV_EALREADY : UV_EINVAL;
+    fd = gv_handle_fd(&stream->handle);
+    return fd < 0 ? UV_EINVAL : start(stream, fd, backlog);
+}

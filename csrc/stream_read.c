@@ -1,0 +1,150 @@
+/* The reading half of stream.h. */
+#include "csrc/stream.h"
+
+/* Nothing for you now; libuv comes again, since epoll is level-triggered. */
+static void refuse(uv_buf_t *buf) {
+    buf->base = NULL;
+    buf->len = 0;
+}
+
+static bool may_read(gv_stream *stream) {
+    gv_loop *loop = stream->handle.loop;
+    const gv_ring *ring = &loop->ring;
+
+    if (stream->turn != loop->turn) {
+        stream->turn = loop->turn;
+        stream->left = loop->share;
+        loop->ready++;
+    }
+    if (stream->left == 0)
+        return false;
+    /* Someone found no room in the last turn; whoever had something since
+     * everybody was served waits, or the same ones would come first for ever. */
+    if (loop->starving && stream->epoch == loop->epoch)
+        return false;
+    if (gv_ring_room(ring) && ring->arena_size - ring->arena_used >= GV_READ_MIN)
+        return true;
+    loop->refused = true;
+    return false;
+}
+
+static void alloc_cb(uv_handle_t *uv, size_t suggested, uv_buf_t *buf) {
+    gv_stream *stream = uv->data;
+    gv_ring *ring = &stream->handle.loop->ring;
+    size_t room = ring->arena_size - ring->arena_used;
+
+    (void) suggested;
+    if (!may_read(stream)) {
+        refuse(buf);
+    } else if (stream->into != NULL) {
+        buf->base = stream->into;
+        buf->len = stream->into_size;
+    } else {
+        buf->base = ring->arena + ring->arena_used;
+        buf->len = stream->left < room ? stream->left : room;
+    }
+}
+
+static void got(gv_stream *stream, size_t len) {
+    gv_loop *loop = stream->handle.loop;
+    gv_ring *ring = &loop->ring;
+
+    stream->epoch = loop->epoch;
+    stream->handle.deadline.read_at = uv_now(&loop->uv);
+    if (stream->into != NULL) {
+        stream->into = NULL;
+        stream->left = 0; /* what is behind it goes to the next buffer, uncopied */
+        gv_ring_put(ring, stream->handle.source.id, GV_READ_INTO, (int64_t) len, 0);
+        return;
+    }
+    gv_ring_put(ring, stream->handle.source.id, GV_DATA, (int64_t) ring->arena_used,
+                (int64_t) len);
+    ring->arena_used += len; /* libuv has just written there */
+    stream->left -= len;
+}
+
+static void read_cb(uv_stream_t *uv, ssize_t nread, const uv_buf_t *buf) {
+    gv_stream *stream = uv->data;
+
+    (void) buf;
+    if (nread > 0) {
+        got(stream, (size_t) nread);
+    } else if (nread == UV_EOF) {
+        stream->eof = true; /* and libuv has stopped reading */
+        stream->want_read = stream->reading = false;
+        gv_ring_report(&stream->handle.loop->ring, &stream->handle.source, GV_EOF);
+    } else if (nread < 0 && nread != UV_ENOBUFS) {
+        gv_stream_break(stream, (int) nread);
+    }
+}
+
+void gv_stream_apply_reading(gv_stream *stream) {
+    uv_stream_t *uv = &stream->handle.uv.stream;
+    gv_deadline *deadline = &stream->handle.deadline;
+    int rc;
+
+    if (stream->want_read == stream->reading)
+        return;
+    stream->reading = stream->want_read;
+    if (!stream->reading) {
+        uv_read_stop(uv);
+        return;
+    }
+    rc = uv_read_start(uv, alloc_cb, read_cb);
+    if (rc < 0) {
+        stream->reading = stream->want_read = false;
+        gv_stream_break(stream, rc);
+    } else if (deadline->read_timeout != 0) {
+        deadline->read_at = gv_stream_now(stream);
+        gv_stream_arm(stream);
+    }
+}
+
+static gv_stream *find_readable(gv_loop *loop, int64_t id, int *rc) {
+    gv_stream *stream = gv_stream_find(loop, id, rc);
+
+    if (stream == NULL)
+        return NULL;
+    if (stream->state != GV_STREAM_OPEN)
+        *rc = UV_ENOTCONN;
+    else if (stream->closing)
+        *rc = UV_ESHUTDOWN;
+    return *rc < 0 ? NULL : stream;
+}
+
+int gv_stream_read_start(gv_loop *loop, int64_t id) {
+    int rc;
+    gv_stream *stream = find_readable(loop, id, &rc);
+
+    if (stream == NULL)
+        return rc;
+    if (stream->eof || stream->error != 0)
+        return 0; /* it has been said */
+    stream->want_read = true;
+    gv_handle_mark(&stream->handle);
+    return 0;
+}
+
+int gv_stream_read_stop(gv_loop *loop, int64_t id) {
+    int rc;
+    gv_stream *stream = find_readable(loop, id, &rc);
+
+    if (stream == NULL)
+        return rc;
+    stream->want_read = false;
+    gv_handle_mark(&stream->handle);
+    return 0;
+}
+
+int gv_stream_read_into(gv_loop *loop, int64_t id, char *data, int64_t len) {
+    int rc;
+    gv_stream *stream = find_readable(loop, id, &rc);
+
+    if (stream == NULL)
+        return rc;
+    if (data != NULL && len < 1)
+        return UV_EINVAL;
+    stream->into = data;
+    stream->into_size = (size_t) len;
+    return 0;
+}

@@ -1,0 +1,215 @@
+/* The sending half of stream.h. */
+#include "csrc/stream.h"
+
+#include <stdlib.h>
+
+static void consumed(gv_stream *stream, size_t len) {
+    gv_handle *handle = &stream->handle;
+    gv_ring *ring = &handle->loop->ring;
+    int64_t lent = gv_outqueue_consume(handle->loop, &stream->out, len);
+
+    stream->sent += len;
+    if (lent > 0) {
+        handle->source.written += lent;
+        gv_ring_report(ring, &handle->source, GV_WRITTEN);
+    }
+    if (stream->above && stream->out.size <= stream->low) {
+        stream->above = false;
+        gv_ring_report(ring, &handle->source, GV_DRAIN);
+    }
+}
+
+static void write_cb(uv_write_t *req, int status) {
+    gv_stream *stream = req->handle->data;
+    size_t len = stream->write_size;
+
+    free(req);
+    stream->write = NULL;
+    if (status == UV_ECANCELED) /* closing drops what is queued */
+        return;
+    if (status < 0) {
+        gv_stream_break(stream, status);
+        return;
+    }
+    consumed(stream, len);
+    gv_stream_send(stream);
+    if (!stream->handle.shut)
+        gv_stream_finish(stream);
+}
+
+/* Leave the front of the queue to libuv, which sends it as the peer takes it. */
+static void send_later(gv_stream *stream) {
+    gv_deadline *deadline = &stream->handle.deadline;
+    uv_buf_t bufs[GV_IOVS];
+    unsigned count = gv_outqueue_gather(&stream->out, bufs, GV_IOVS);
+    unsigned i;
+    int rc = UV_ENOMEM;
+
+    stream->write = malloc(sizeof(*stream->write));
+    if (stream->write != NULL) {
+        stream->write_size = 0;
+        for (i = 0; i < count; i++)
+            stream->write_size += bufs[i].len;
+        rc = uv_write(stream->write, &stream->handle.uv.stream, bufs, count, write_cb);
+    }
+    if (rc < 0) {
+        free(stream->write);
+        stream->write = NULL;
+        gv_stream_break(stream, rc);
+        return;
+    }
+    if (deadline->write_timeout != 0) { /* what was queued starts to wait, or has moved on */
+        deadline->write_at = gv_stream_now(stream);
+        deadline->write_seen = stream->sent;
+        gv_stream_arm(stream);
+    }
+}
+
+void gv_stream_send(gv_stream *stream) {
+    uv_buf_t bufs[GV_IOVS];
+    unsigned count;
+    int sent;
+
+    while (stream->out.first != NULL) {
+        count = gv_outqueue_gather(&stream->out, bufs, GV_IOVS);
+        sent = uv_try_write(&stream->handle.uv.stream, bufs, count);
+        if (sent < 0 && sent != UV_EAGAIN) {
+            gv_stream_break(stream, sent);
+            return;
+        }
+        if (sent > 0)
+            consumed(stream, (size_t) sent);
+        /* With fewer pieces than one call takes, what is left did not fit. */
+        if (stream->out.first != NULL && (sent < 0 || count < GV_IOVS)) {
+            send_later(stream);
+            return;
+        }
+    }
+}
+
+static void shutdown_cb(uv_shutdown_t *req, int status) {
+    gv_stream *stream = req->handle->data;
+
+    free(req);
+    /* ENOTCONN: the peer is gone, which reading says better. */
+    if (status < 0 && status != UV_ECANCELED && status != UV_ENOTCONN)
+        gv_stream_break(stream, status);
+}
+
+static void end(gv_stream *stream) {
+    uv_shutdown_t *req = malloc(sizeof(*req));
+    int rc = UV_ENOMEM;
+
+    stream->ended = true;
+    if (req != NULL)
+        rc = uv_shutdown(req, &stream->handle.uv.stream, shutdown_cb);
+    if (rc < 0) {
+        free(req);
+        gv_stream_break(stream, rc);
+    }
+}
+
+/* What was to happen once everything has been sent. */
+void gv_stream_finish(gv_stream *stream) {
+    if (stream->out.first != NULL || stream->error != 0)
+        return;
+    if (stream->closing)
+        gv_handle_shut(&stream->handle);
+    else if (stream->ending && !stream->ended)
+        end(stream);
+}
+
+static gv_stream *find_writable(gv_loop *loop, int64_t id, int *rc) {
+    gv_stream *stream = gv_stream_find(loop, id, rc);
+
+    if (stream == NULL)
+        return NULL;
+    if (stream->error != 0)
+        *rc = stream->error;
+    else if (stream->state != GV_STREAM_OPEN)
+        *rc = UV_ENOTCONN;
+    else if (stream->ending || stream->closing)
+        *rc = UV_ESHUTDOWN;
+    return *rc < 0 ? NULL : stream;
+}
+
+/* Send what goes at once. Returns how many bytes that were, or an error. */
+static int64_t try_now(gv_stream *stream, const char *data, size_t len) {
+    uv_buf_t buf;
+    int sent;
+
+    buf.base = (char *) (uintptr_t) data; /* only read */
+    buf.len = len;
+    sent = uv_try_write(&stream->handle.uv.stream, &buf, 1);
+    if (sent == UV_EAGAIN)
+        return 0;
+    if (sent < 0)
+        gv_stream_break(stream, sent);
+    else
+        stream->sent += (size_t) sent;
+    return sent;
+}
+
+int64_t gv_stream_write(gv_loop *loop, int64_t id, const char *data, int64_t len, int lend) {
+    int rc;
+    gv_stream *stream = find_writable(loop, id, &rc);
+    size_t size = (size_t) len;
+    int64_t sent;
+
+    if (stream == NULL)
+        return rc;
+    if (len < 0 || (data == NULL && len > 0))
+        return UV_EINVAL;
+    if (stream->out.first == NULL && size >= GV_TRY_SIZE) {
+        sent = try_now(stream, data, size);
+        if (sent < 0)
+            return sent;
+        data += sent;
+        size -= (size_t) sent;
+    }
+    if (size == 0)
+        return (int64_t) stream->out.size;
+    rc = lend ? gv_outqueue_lend(&stream->out, data, size)
+              : gv_outqueue_copy(loop, &stream->out, data, size);
+    if (rc < 0) {
+        /* A part may have left: to go on would be to lie about the order. */
+        gv_stream_break(stream, rc);
+        return rc;
+    }
+    if (stream->out.size > stream->high)
+        stream->above = true;
+    if (stream->write == NULL)
+        gv_handle_mark(&stream->handle);
+    return (int64_t) stream->out.size;
+}
+
+int gv_stream_write_eof(gv_loop *loop, int64_t id) {
+    int rc;
+    gv_stream *stream = find_writable(loop, id, &rc);
+
+    if (stream == NULL)
+        return rc;
+    stream->ending = true;
+    gv_handle_mark(&stream->handle);
+    return 0;
+}
+
+int64_t gv_stream_pending(gv_loop *loop, int64_t id) {
+    int rc;
+    const gv_stream *stream = gv_stream_find(loop, id, &rc);
+
+    return stream == NULL ? rc : (int64_t) stream->out.size;
+}
+
+int gv_stream_watermarks(gv_loop *loop, int64_t id, int64_t high, int64_t low) {
+    int rc;
+    gv_stream *stream = gv_stream_find(loop, id, &rc);
+
+    if (stream == NULL)
+        return rc;
+    if (low < 0 || low > high)
+        return UV_EINVAL;
+    stream->high = (size_t) high;
+    stream->low = (size_t) low;
+    return 0;
+}

@@ -1,0 +1,204 @@
+"""The loop: one call makes a turn, and its records are dispatched to the handles.
+
+    poll() --> gv_loop_poll() --> libuv
+      |             |
+      |        ring: (handle, kind, a, b), (handle, kind, a, b), ...
+      |             |
+      +--> drain() -+--> handle.on_data(bytes)
+                    +--> handle.owner.handle_eof() ...
+
+What a dispatched method raises is logged, and the drain goes on. A BaseException leaves drain(),
+with the cursor behind the record that raised, so that calling drain() again loses nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Callable, Iterator, Optional
+
+from .. import limits
+from .._gv import ffi, lib
+from .errors import check, error_from
+
+_log = logging.getLogger('gruvi_cffi.loop')
+
+_unpack = ffi.unpack
+_gv_poll = lib.gv_loop_poll
+_DATA = lib.GV_DATA
+
+
+class Handle:
+    """A libuv handle: the only owner of its id.
+
+    The last thing it reports to its *owner* is ``handle_closed()``.
+    """
+
+    __slots__ = ('__weakref__', '_id', '_ptr', 'closed', 'loop', 'owner')
+
+    loop: Loop
+    closed: bool  # or on the way: nothing but handle_closed() comes any more
+    owner: Any
+
+    def _attach(self, loop: Loop, handle_id: int) -> None:
+        self.loop = loop
+        self._ptr = loop._ptr
+        self._id = handle_id
+        self.closed = False
+        self.owner = None
+        loop.handles[handle_id] = self
+
+    def fileno(self) -> int:
+        """Return the file descriptor; it stays the handle's.
+
+        :raises TransportError: the handle is closed or not open yet.
+        """
+        return check(lib.gv_handle_fileno(self._ptr, self._id), 'get the file descriptor')
+
+    def abort(self) -> None:
+        """Close now, and drop what is queued. Doing so again does nothing."""
+        if self.closed:
+            return
+        check(lib.gv_handle_close(self._ptr, self._id), 'close')
+        self.closed = True
+
+
+class Loop:
+    """One libuv loop, for the thread that makes it.
+
+    :raises TransportError: there are no descriptors or no memory for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        ring_records: int = limits.RING_RECORDS,
+        arena_bytes: int = limits.ARENA_BYTES,
+        read_limit: int = limits.READ_LIMIT,
+    ) -> None:
+        error = ffi.new('int *')
+        ptr = lib.gv_loop_new([[ring_records, arena_bytes, read_limit]], error)
+        if ptr == ffi.NULL:
+            raise error_from(error[0], 'make an event loop')
+        # The memory outlives the loop, so that a late wake() finds a closed one.
+        self._ptr = ffi.gc(ptr, lib.gv_loop_free)
+        self._ring = lib.gv_loop_ring(ptr)
+        self._arena = ffi.buffer(lib.gv_loop_arena(ptr), arena_bytes)
+        self._taken = 0
+        self._records: Iterator[tuple[int, int, int, int]] = iter(())
+        self.handles: dict[int, Handle] = {}  # C knows ids only; this keeps them until CLOSED
+        self.closed = False
+        self.waiting = False  # set by who calls poll(): from here on it takes a wake() to be heard
+
+    def poll(self, timeout: int) -> None:
+        """Make one turn: send what is queued, wait at most *timeout* ms (-1: for ever), dispatch.
+
+        :raises RuntimeError: called from another thread, or in a forked child.
+        :raises TransportError: the loop is closed.
+        """
+        self.drain()  # what a BaseException had left
+        # A signal handler that raises strikes as soon as C returns. Then nothing counts as taken,
+        # and the next poll brings the same records.
+        taken, self._taken = self._taken, 0
+        count = _gv_poll(self._ptr, taken, timeout)
+        self.waiting = False
+        if count < 0:
+            raise error_from(count, 'poll')
+        if count:
+            words = iter(_unpack(self._ring, 4 * count))
+            self._records = zip(words, words, words, words)
+            self._taken = count
+            self.drain()
+
+    def drain(self) -> None:
+        """Dispatch what is left of the turn's records."""
+        handles = self.handles
+        arena = self._arena
+        for handle_id, kind, a, b in self._records:
+            handle = handles.get(handle_id)
+            if handle is None:  # a socket that was accepted, but could not be opened
+                continue
+            try:
+                if kind == _DATA:
+                    handle.on_data(arena[a : a + b])  # type: ignore[attr-defined]
+                else:
+                    DISPATCH[kind](handle, a)
+            except Exception as exc:
+                _failed(handle, exc)
+
+    def wake(self) -> None:
+        """Make the current or the next poll return soon.
+
+        From any thread, signal handler or finalizer; a closed loop has nobody to wake.
+        """
+        lib.gv_loop_wake(self._ptr)
+
+    def close(self) -> None:
+        """Close the loop.
+
+        :raises TransportError: EBUSY while there are handles.
+        :raises RuntimeError: called from another thread, or in a forked child.
+        """
+        if self.closed:
+            return
+        rc = lib.gv_loop_close(self._ptr, self._taken)
+        self._taken = 0
+        check(rc, 'close the event loop')
+        self.closed = True
+
+    def abandon(self) -> None:
+        """Let go, in a forked child, of what the parent uses: close our copies of its descriptors."""
+        lib.gv_loop_abandon(self._ptr)
+
+
+def _failed(handle: Handle, exc: Exception) -> None:
+    """Log what a dispatched method raised, and tell the handle's owner."""
+    _log.error('exception in a callback of %r', handle.owner, exc_info=exc)
+    tell: Optional[Callable[[Exception], object]] = getattr(handle.owner, 'handle_exception', None)
+    if tell is None:
+        return
+    try:
+        tell(exc)
+    except Exception:
+        _log.exception('exception in handle_exception() of %r', handle.owner)
+
+
+def _connected(handle: Handle, code: int) -> None:
+    if not handle.closed:
+        handle.owner.handle_connected(error_from(code, 'connect') if code < 0 else None)
+
+
+def _paused(handle: Handle, code: int) -> None:
+    if not handle.closed:
+        handle.owner.handle_paused(error_from(code, 'accept a connection'))
+
+
+def _drained(handle: Handle, _: int) -> None:
+    if not handle.closed:
+        handle.owner.handle_drain()
+
+
+def _eof(handle: Handle, _: int) -> None:
+    if not handle.closed:
+        handle.owner.handle_eof()
+
+
+def _error(handle: Handle, code: int) -> None:
+    if not handle.closed:
+        handle.owner.handle_error(error_from(code, 'go on with the connection'))
+
+
+def _closed(handle: Handle, _: int) -> None:
+    del handle.loop.handles[handle._id]
+    if handle.owner is not None:
+        handle.owner.handle_closed()
+
+
+# What only one type of handle reports is registered by its module.
+DISPATCH: dict[int, Callable[[Any, int], None]] = {
+    lib.GV_CONNECTED: _connected,
+    lib.GV_PAUSED: _paused,
+    lib.GV_DRAIN: _drained,
+    lib.GV_EOF: _eof,
+    lib.GV_ERROR: _error,
+    lib.GV_CLOSED: _closed,
+}

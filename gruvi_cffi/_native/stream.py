@@ -1,0 +1,224 @@
+"""Stream handles: TCP connections, Unix sockets and pipes, open or listening."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections import deque
+from typing import Any, Callable, Optional, Union
+
+from .._gv import ffi, lib
+from .errors import check, error_from
+from .loop import DISPATCH, Handle, Loop
+
+Buffer = Union[bytes, bytearray, memoryview]
+Address = Union[str, tuple[Any, ...]]  # of a Unix socket, or (host, port[, flow, scope])
+
+DEADLINE_READ: int = lib.GV_DEADLINE_READ
+DEADLINE_WRITE: int = lib.GV_DEADLINE_WRITE
+DEADLINE_TOTAL: int = lib.GV_DEADLINE_TOTAL
+
+# PyPy can move or resize what is exported, so there is nothing for C to read into.
+CAN_READ_INTO = sys.implementation.name == 'cpython'
+
+_write = lib.gv_stream_write
+_LEND_SIZE = lib.GV_TRY_SIZE  # bytes from which to lend costs less than to copy
+
+
+def discard(data: bytes) -> None:
+    """Drop *data*: what a closed handle still had in the batch."""
+
+
+class StreamHandle(Handle):
+    """A stream of libuv's.
+
+    *on_data* is called with the bytes of each read, straight from the drain; it may be changed at any
+    time. Everything else is told to the *owner*: ``handle_connected(exc)``, ``handle_eof()``,
+    ``handle_error(exc)``, ``handle_drain()``, ``handle_timeout(which)``, ``handle_read_into(nbytes)``,
+    and of a listener ``handle_accepted(handle)`` and ``handle_paused(exc)``.
+    """
+
+    __slots__ = ('_flushing', '_into', '_lent', '_lent_done', 'on_data')
+
+    on_data: Callable[[bytes], object]
+
+    def _attach(self, loop: Loop, handle_id: int) -> None:
+        super()._attach(loop, handle_id)
+        self.on_data = discard
+        self._into: Any = None
+        self._lent: Optional[deque[Any]] = None  # memory that C sends from
+        self._lent_done = 0
+        self._flushing = False  # closed, but the queue still leaves
+
+    def write(self, data: Buffer) -> int:
+        """Queue *data*; return the size of the queue in bytes.
+
+        :raises TransportError: not connected, closed, after write_eof(), or the connection broke.
+        """
+        if type(data) is bytes:
+            size = len(data)
+            if size >= _LEND_SIZE:
+                return self._lend(data, size)
+            rc = _write(self._ptr, self._id, data, size, 0)
+        else:
+            with memoryview(data) as view:
+                size = view.nbytes
+                kept = ffi.from_buffer(view) if view.c_contiguous else view.tobytes()
+                rc = _write(self._ptr, self._id, kept, size, 0)
+                if view.c_contiguous:
+                    ffi.release(kept)
+        if rc < 0:
+            raise error_from(rc, 'write')
+        return int(rc)
+
+    def _lend(self, data: bytes, size: int) -> int:
+        kept = ffi.from_buffer(data)
+        rc = _write(self._ptr, self._id, kept, size, 1)
+        if rc < 0:
+            raise error_from(rc, 'write')
+        if rc > 0:
+            if self._lent is None:
+                self._lent = deque()
+            self._lent.append(kept)
+        return int(rc)
+
+    def write_eof(self) -> None:
+        """Send EOF behind what is queued.
+
+        :raises TransportError: as for write().
+        """
+        check(lib.gv_stream_write_eof(self._ptr, self._id), 'write EOF')
+
+    @property
+    def write_queue_size(self) -> int:
+        """How many bytes are queued; 0 once it is closed."""
+        rc = lib.gv_stream_pending(self._ptr, self._id)
+        return int(rc) if rc > 0 else 0
+
+    def set_watermarks(self, high: int, low: int) -> None:
+        """Have ``handle_drain()`` called once no more than *low* of more than *high* bytes are left."""
+        check(lib.gv_stream_watermarks(self._ptr, self._id, high, low), 'set the watermarks')
+
+    def read_start(self) -> None:
+        """Read from the next turn on.
+
+        :raises TransportError: not connected, or closed.
+        """
+        check(lib.gv_stream_read_start(self._ptr, self._id), 'start to read')
+
+    def read_stop(self) -> None:
+        """Stop with the next turn; what this batch still holds comes."""
+        check(lib.gv_stream_read_stop(self._ptr, self._id), 'stop to read')
+
+    def read_into(self, buffer: memoryview | bytearray | None) -> None:
+        """Have the next read go to *buffer*, which stays exported until then; None takes it back.
+
+        Only where CAN_READ_INTO is true. Bytes of the current batch still go to *on_data*.
+        """
+        into = None if buffer is None else ffi.from_buffer(buffer, require_writable=True)
+        address, size = (ffi.NULL, 0) if into is None else (into, len(into))
+        check(lib.gv_stream_read_into(self._ptr, self._id, address, size), 'read into a buffer')
+        self._release_into()
+        self._into = into
+
+    def _release_into(self) -> None:
+        if self._into is not None:
+            ffi.release(self._into)
+            self._into = None
+
+    def set_deadline(self, which: int, seconds: float | None) -> None:
+        """Set one of the DEADLINE_*, in *seconds* from now; None is off.
+
+        ``handle_timeout(which)`` follows when it comes, once.
+        """
+        ms = -1 if seconds is None else min(max(0, round(seconds * 1000)), 2**32 - 2)
+        check(lib.gv_stream_deadline(self._ptr, self._id, which, ms), 'set a deadline')
+
+    def close(self) -> None:
+        """Close behind what is queued. Doing so again does nothing.
+
+        The deadlines stay in force, and ``handle_timeout()`` is still called.
+        """
+        if self.closed:
+            return
+        self._flushing = check(lib.gv_stream_close(self._ptr, self._id), 'close') > 0
+        self._shut()
+
+    def abort(self) -> None:
+        """Close now, and drop what is queued; TCP sends an RST. Doing so again does nothing."""
+        if self.closed and not self._flushing:
+            return
+        rc = lib.gv_stream_abort(self._ptr, self._id)
+        if rc != lib.UV_EBADF:  # it may just have closed by itself
+            check(rc, 'abort')
+        self._flushing = False
+        self._shut()
+
+    def _shut(self) -> None:
+        self.closed = True
+        self.on_data = discard
+        self._release_into()
+
+    def listen(self, backlog: int) -> None:
+        """Accept connections; the kernel keeps up to *backlog* that were not accepted yet.
+
+        :raises TransportError: not bound, or the address is in use.
+        """
+        check(lib.gv_stream_listen(self._ptr, self._id, backlog), 'listen')
+
+    def getsockname(self) -> Address:
+        """Return the name of our end: a tuple for IP, a string for Unix sockets."""
+        return self._name(0, 'get the name of the socket')
+
+    def getpeername(self) -> Address:
+        """Return the name of the peer, which TCP knows also after the peer is gone."""
+        return self._name(1, 'get the name of the peer')
+
+    def _name(self, peer: int, doing: str) -> Address:
+        name = ffi.new('gv_address *')
+        check(lib.gv_stream_name(self._ptr, self._id, peer, name), doing)
+        text = bytes(ffi.buffer(name.text, name.length))
+        if name.family == socket.AF_INET:
+            return text.decode('ascii'), name.port
+        if name.family == socket.AF_INET6:
+            return text.decode('ascii'), name.port, name.flow, name.scope
+        return os.fsdecode(text)
+
+
+def _accepted(listener: StreamHandle, handle_id: int) -> None:
+    handle = type(listener).__new__(type(listener))
+    handle._attach(listener.loop, handle_id)
+    if listener.closed:  # in this very batch
+        handle.abort()
+        return
+    try:
+        listener.owner.handle_accepted(handle)
+    except BaseException:
+        handle.abort()
+        raise
+
+
+def _read_into(handle: StreamHandle, nbytes: int) -> None:
+    if not handle.closed:
+        handle._release_into()
+        handle.owner.handle_read_into(nbytes)
+
+
+def _written(handle: StreamHandle, done: int) -> None:
+    lent = handle._lent
+    assert lent is not None
+    while handle._lent_done < done:
+        handle._lent_done += 1
+        ffi.release(lent.popleft())
+
+
+def _timeout(handle: StreamHandle, which: int) -> None:
+    if not handle.closed or handle._flushing:
+        handle.owner.handle_timeout(which)
+
+
+DISPATCH[lib.GV_ACCEPTED] = _accepted
+DISPATCH[lib.GV_READ_INTO] = _read_into
+DISPATCH[lib.GV_WRITTEN] = _written
+DISPATCH[lib.GV_TIMEOUT] = _timeout

@@ -1,0 +1,27 @@
+"""Every limit that has a default, and the default: change one here, or pass another where it is used."""
+
+from __future__ import annotations
+
+# The loop: what one turn may bring.
+RING_RECORDS = 4096  # records
+ARENA_BYTES = 2 * 1024 * 1024  # bytes all handles together may read in one turn
+READ_LIMIT = 256 * 1024  # bytes one handle may read in one turn
+
+# The hub.
+IDLE_CARRIERS = 1024  # greenlets kept for the next fibers, or as many as there are live fibers
+CLOSE_TURNS = 100  # turns that Hub.close() gives a cancelled fiber to end
+
+# Transports.
+WRITE_HIGH = 64 * 1024  # bytes queued above which a protocol is paused; asyncio's choice too
+FLUSH_TIMEOUT = 30.0  # seconds without progress that close() gives a peer to take what is queued
+BACKLOG = 1024  # connections the kernel keeps for us; it cuts this to somaxconn
+
+# Streams.
+STREAM_HIGH = 64 * 1024  # bytes read ahead above which a stream stops reading
+LINE_LIMIT = 1024 * 1024  # bytes in which readline() and readuntil() must find the delimiter
+
+# Names and connections.
+RESOLVER_THREADS = 8
+RESOLVER_QUEUE = 10_000  # lookups that may wait for a thread
+RESOLVER_TIMEOUT = 30.0  # seconds
+ATTEMPT_DELAY = 0.25  # seconds between connection attempts (RFC 8305, section 5)
