@@ -4,6 +4,8 @@
 #include <string.h>
 #include <uv.h>
 
+enum { PAGE = 4096 };
+
 /* A bit for each kind, in the order of reporting; GV_TIMEOUT takes one for each
  * deadline, so that two deadlines of a handle are two records. */
 static unsigned bit_of(gv_kind kind, int which) {
@@ -73,8 +75,9 @@ static void refill(gv_ring *ring) {
 
 int gv_ring_init(gv_ring *ring, int64_t capacity, size_t arena_size) {
     memset(ring, 0, sizeof(*ring));
+    arena_size -= arena_size % GV_ARENA_ALIGN;
     ring->records = malloc((size_t) capacity * GV_RECORD_WORDS * sizeof(int64_t));
-    ring->arena = malloc(arena_size);
+    ring->arena = aligned_alloc(PAGE, (arena_size + PAGE - 1) / PAGE * PAGE);
     if (ring->records == NULL || ring->arena == NULL) {
         gv_ring_free(ring);
         return UV_ENOMEM;
@@ -88,6 +91,11 @@ void gv_ring_free(gv_ring *ring) {
     free(ring->records);
     free(ring->arena);
     memset(ring, 0, sizeof(*ring));
+}
+
+void gv_ring_put_data(gv_ring *ring, int64_t id, size_t len) {
+    gv_ring_put(ring, id, GV_DATA, (int64_t) ring->arena_used, (int64_t) len);
+    ring->arena_used += (len + GV_ARENA_ALIGN - 1) / GV_ARENA_ALIGN * GV_ARENA_ALIGN;
 }
 
 bool gv_ring_room(const gv_ring *ring) {

@@ -32,7 +32,13 @@ typedef enum {
 
 /* cdef: end */
 
-enum { GV_RECORD_WORDS = 4, GV_DEADLINES = 3 };
+enum {
+    GV_RECORD_WORDS = 4,
+    GV_DEADLINES = 3,
+    /* The kernel copies into the arena with "rep movsb", which takes twice as long
+     * where malloc() would have put it: 16 bytes behind the start of a page. */
+    GV_ARENA_ALIGN = 64
+};
 
 /* Who reports. The owner (a handle) embeds it; it may wait in the FIFO. */
 typedef struct gv_source gv_source;
@@ -56,7 +62,8 @@ typedef struct {
     gv_source *last;
 } gv_ring;
 
-/* Return 0 or UV_ENOMEM. Undo with gv_ring_free(). */
+/* What is less than GV_ARENA_ALIGN at the arena's end goes unused. Returns 0 or
+ * UV_ENOMEM. Undo with gv_ring_free(). */
 int gv_ring_init(gv_ring *ring, int64_t capacity, size_t arena_size);
 
 void gv_ring_free(gv_ring *ring);
@@ -66,6 +73,9 @@ bool gv_ring_room(const gv_ring *ring);
 
 /* Put one record. Only after gv_ring_room() said yes. */
 void gv_ring_put(gv_ring *ring, int64_t id, gv_kind kind, int64_t a, int64_t b);
+
+/* Put a GV_DATA record for `len` bytes that lie at the arena's end, and move it. */
+void gv_ring_put_data(gv_ring *ring, int64_t id, size_t len);
 
 /* Report a completion that must not be lost: now, or once there is room.
  * `source` must stay until its GV_CLOSED was taken. */

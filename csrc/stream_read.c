@@ -57,9 +57,7 @@ static void got(gv_stream *stream, size_t len) {
         gv_ring_put(ring, stream->handle.source.id, GV_READ_INTO, (int64_t) len, 0);
         return;
     }
-    gv_ring_put(ring, stream->handle.source.id, GV_DATA, (int64_t) ring->arena_used,
-                (int64_t) len);
-    ring->arena_used += len; /* libuv has just written there */
+    gv_ring_put_data(ring, stream->handle.source.id, len); /* libuv has just written there */
     stream->left -= len;
 }
 
