@@ -90,7 +90,10 @@ gv_deadline *gv_wheel_take(gv_wheel *wheel, uint64_t now) {
             wheel->tick = due + 1;
         return NULL;
     }
-    deadline = wheel->slots[slot_of(first_used(wheel))];
+    /* Go on before the caller puts it back: from here the horizon lies behind this
+     * bucket, or one that is due beyond it would be found in the same one for ever. */
+    wheel->tick = first_used(wheel);
+    deadline = wheel->slots[slot_of(wheel->tick)];
     gv_wheel_remove(wheel, deadline);
     return deadline;
 }

@@ -240,23 +240,35 @@ int gv_stream_abort(gv_loop *loop, int64_t id) {
     return 0;
 }
 
-int gv_stream_name(gv_loop *loop, int64_t id, int peer, gv_address *out) {
+static int name_of_socket(const gv_stream *stream, int peer, gv_address *out) {
     struct sockaddr_storage storage;
     struct sockaddr *addr = (struct sockaddr *) &storage;
     socklen_t len = sizeof(storage);
+    int fd = gv_handle_fd(&stream->handle);
     int rc;
-    gv_stream *stream = gv_stream_find(loop, id, &rc);
-    int fd;
 
-    if (stream == NULL)
-        return rc;
-    if (peer && stream->peer.any.sa_family != 0)
-        return gv_address_format(out, &stream->peer.any, gv_address_size(&stream->peer));
-    fd = gv_handle_fd(&stream->handle);
     if (fd < 0)
         return fd;
     rc = peer ? getpeername(fd, addr, &len) : getsockname(fd, addr, &len);
     return rc < 0 ? uv_translate_sys_error(errno) : gv_address_format(out, addr, len);
+}
+
+int gv_stream_name(gv_loop *loop, int64_t id, int peer, gv_address *out) {
+    int rc = gv_loop_check(loop);
+    const gv_handle *handle;
+    const gv_stream *stream;
+
+    if (rc < 0)
+        return rc;
+    handle = gv_handle_find(loop, id);
+    if (handle == NULL)
+        return UV_EBADF;
+    if (handle->type == GV_POLL)
+        return UV_EINVAL;
+    stream = (const gv_stream *) handle;
+    if (peer && stream->peer.any.sa_family != 0)
+        return gv_address_format(out, &stream->peer.any, gv_address_size(&stream->peer));
+    return handle->shut ? UV_EBADF : name_of_socket(stream, peer, out);
 }
 
 void gv_stream_note_blocking(gv_stream *stream, int fd) {

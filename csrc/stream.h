@@ -52,7 +52,8 @@ int gv_stream_abort(gv_loop *loop, int64_t id);
  * a connection could be taken again. */
 int gv_stream_listen(gv_loop *loop, int64_t id, int backlog);
 
-/* Get the name of our end, or of the `peer`'s. */
+/* Get the name of our end, or of the `peer`'s, which TCP knows until GV_CLOSED was
+ * taken. */
 int gv_stream_name(gv_loop *loop, int64_t id, int peer, gv_address *out);
 
 /* cdef: end */

@@ -110,6 +110,19 @@ class StreamError(Error):
     """A stream cannot do what it was asked to: it is closed, or made for the other direction."""
 
 
+class IncompleteRead(Error, EOFError):
+    """The stream ended in the middle. *partial* is what there was, which counts as read."""
+
+    def __init__(self, partial: bytes, expected: int | None = None) -> None:
+        self.partial = partial
+        self.expected = expected
+        what = 'the delimiter' if expected is None else f'the end of {expected}'
+        super().__init__(f'the stream ended after {len(partial)} bytes, before {what}')
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.partial, self.expected)
+
+
 class QueueEmpty(Exception):
     """There was nothing to get."""
 

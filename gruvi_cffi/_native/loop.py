@@ -18,6 +18,7 @@ from typing import Any, Callable, Iterator, Optional
 
 from .. import limits
 from .._gv import ffi, lib
+from ..errors import TransportError
 from .errors import check, error_from
 
 _log = logging.getLogger('gruvi_cffi.loop')
@@ -85,6 +86,7 @@ class Loop:
         self._arena = ffi.buffer(lib.gv_loop_arena(ptr), arena_bytes)
         self._taken = 0
         self._records: Iterator[tuple[int, int, int, int]] = iter(())
+        self._deferred: list[tuple[Handle, Callable[[], object]]] = []
         self.handles: dict[int, Handle] = {}  # C knows ids only; this keeps them until CLOSED
         self.closed = False
         self.waiting = False  # set by who calls poll(): from here on it takes a wake() to be heard
@@ -99,7 +101,7 @@ class Loop:
         # A signal handler that raises strikes as soon as C returns. Then nothing counts as taken,
         # and the next poll brings the same records.
         taken, self._taken = self._taken, 0
-        count = _gv_poll(self._ptr, taken, timeout)
+        count = _gv_poll(self._ptr, taken, 0 if self._deferred else timeout)
         self.waiting = False
         if count < 0:
             raise error_from(count, 'poll')
@@ -107,7 +109,21 @@ class Loop:
             words = iter(_unpack(self._ring, 4 * count))
             self._records = zip(words, words, words, words)
             self._taken = count
-            self.drain()
+        if self._deferred:
+            self._run_deferred()
+        self.drain()
+
+    def defer(self, handle: Handle, callback: Callable[[], object]) -> None:
+        """Call *callback* in the next turn, before its records; what it raises, *handle* is told."""
+        self._deferred.append((handle, callback))
+
+    def _run_deferred(self) -> None:
+        deferred, self._deferred = self._deferred, []
+        for handle, callback in deferred:
+            try:
+                callback()
+            except Exception as exc:
+                _failed(handle, exc)
 
     def drain(self) -> None:
         """Dispatch what is left of the turn's records."""
@@ -152,7 +168,10 @@ class Loop:
 
 def _failed(handle: Handle, exc: Exception) -> None:
     """Log what a dispatched method raised, and tell the handle's owner."""
-    _log.error('exception in a callback of %r', handle.owner, exc_info=exc)
+    # That some connection broke while one wrote to it is no fault of the program.
+    broken = isinstance(exc, TransportError) and exc.errno is not None
+    level = logging.DEBUG if broken else logging.ERROR
+    _log.log(level, 'exception in a callback of %r', handle.owner, exc_info=exc)
     tell: Optional[Callable[[Exception], object]] = getattr(handle.owner, 'handle_exception', None)
     if tell is None:
         return

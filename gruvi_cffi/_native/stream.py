@@ -116,6 +116,8 @@ class StreamHandle(Handle):
 
         Only where CAN_READ_INTO is true. Bytes of the current batch still go to *on_data*.
         """
+        if buffer is None and self._into is None:
+            return
         into = None if buffer is None else ffi.from_buffer(buffer, require_writable=True)
         address, size = (ffi.NULL, 0) if into is None else (into, len(into))
         check(lib.gv_stream_read_into(self._ptr, self._id, address, size), 'read into a buffer')

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Make a virtual environment with the pinned tools and the package in it, and whatever of the
+# system's packages that takes. The Makefile calls it: setup.sh PYTHON VENV
+set -eu
+cd "$(dirname "$0")/.."
+python=$1
+venv=$2
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))'; then
+    echo "$python is not Python 3.9 or newer; name one with make PYTHON=..." >&2
+    exit 1
+fi
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install --quiet --yes --no-install-recommends "$@" </dev/null
+}
+
+# The names of Debian's packages that are missing.
+lacking() {
+    "$python" - <<'END'
+import importlib.util
+import build_ffi
+
+if importlib.util.find_spec('ensurepip') is None:
+    print(f'{build_ffi.PYTHON}-venv')
+for need in build_ffi.missing():
+    print(need.debian)
+END
+}
+
+packages=$(lacking)
+if [ -n "$packages" ]; then
+    if ! command -v apt-get >/dev/null || { [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; }
+    then
+        "$python" -c 'import build_ffi; build_ffi.demand()' || true
+        "$python" -c 'import ensurepip' 2>/dev/null ||
+            echo "Missing: Python's ensurepip (Debian: apt-get install python3-venv)" >&2
+        exit 1
+    fi
+    echo "Installing" $packages
+    # The lists may be old or empty; one that cannot be fetched need not be one of ours.
+    apt_install $packages >/dev/null 2>&1 || {
+        as_root apt-get update --quiet || true
+        apt_install $packages
+    }
+fi
+
+echo "Making $venv with the pinned tools; the first time this takes half a minute"
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$venv"
+pip() {
+    "$venv/bin/python" -m pip --disable-pip-version-check --quiet "$@" </dev/null
+}
+pip install --requirement .ci/requirements.txt
+pip install --no-build-isolation --no-deps --editable .

@@ -1,0 +1,122 @@
+# make demo and make test do everything by themselves; make help lists the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO_SECONDS ?= 18
+BENCH_ARGS ?=
+PYTEST_ARGS ?=
+
+# Nothing of the user's own Python may get in.
+export PYTHONNOUSERSITE = 1
+unexport PYTHONPATH PYTHONHOME
+
+run = $(VENV)/bin/python
+csrc = $(wildcard csrc/*.c)
+headers = $(wildcard csrc/*.h)
+c_files = $(wildcard csrc/*.[ch] tests/c/*.[ch] benchmarks/*.[ch])
+c_objects = $(csrc:csrc/%.c=build/c/%.o)
+lint_objects = $(csrc:csrc/%.c=build/lint/%.o)
+c_tests = $(patsubst tests/c/%.c,build/c/%,$(wildcard tests/c/test_*.c))
+
+c_flags = -std=c11 -D_GNU_SOURCE -I. $(shell pkg-config --cflags libuv openssl)
+c_warnings = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror
+c_libraries = $(shell pkg-config --libs libuv openssl) -lhttp_parser
+sanitizers = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+.PHONY: help
+help:
+	@echo 'make demo       our echo server, asyncio'"'"'s and gevent'"'"'s under the same load'
+	@echo 'make test       all tests, those of the C core under sanitizers'
+	@echo 'make test-c     only those'
+	@echo 'make test-long  all tests, the slow ones in full length'
+	@echo 'make lint       formatters, types, warnings, and who may import what'
+	@echo 'make format     let the formatters do what they can'
+	@echo 'make docs       the documentation, into docs/_build/html'
+	@echo 'make bench      the benchmarks'
+	@echo 'make package    sdist and wheel, into dist'
+	@echo 'make build      the extension module, in place'
+	@echo 'make clean      remove what these have made, but $(VENV)'
+
+.PHONY: demo
+demo: build
+	@$(run) -m benchmarks.demo --seconds $(DEMO_SECONDS)
+
+.PHONY: test
+test: build test-c
+	@$(run) -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-long
+test-long: build test-c
+	@$(run) -m pytest --long $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: build
+	@$(run) -m benchmarks.echo $(BENCH_ARGS)
+
+.PHONY: docs
+docs: build
+	@$(run) -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
+# The sdist, from it the wheel, and that used from elsewhere, without our tools beside it.
+.PHONY: package
+package: build
+	@rm -rf dist build/user
+	@$(run) -m build --no-isolation . >build/package.log 2>&1 || { cat build/package.log; exit 1; }
+	@$(run) -m venv build/user
+	@build/user/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	@cd build/user && bin/python -m gruvi_cffi --version
+
+# Set-up: once, and again when what it depends on has changed.
+
+.PHONY: build
+build: $(VENV)/built
+
+$(VENV)/set-up: .ci/setup.sh .ci/requirements.txt pyproject.toml setup.py
+	@sh .ci/setup.sh $(PYTHON) $(VENV)
+	@touch $@
+
+$(VENV)/built: $(VENV)/set-up build_ffi.py $(csrc) $(headers)
+	@$(run) build_ffi.py
+	@touch $@
+
+# The C core alone, without Python.
+
+.PHONY: test-c
+test-c: $(c_tests:%=%.passed)
+
+$(c_objects): build/c/%.o: csrc/%.c $(headers) | $(VENV)/set-up
+	@mkdir -p $(@D)
+	@$(CC) $(c_flags) $(c_warnings) $(sanitizers) -c $< -o $@
+
+$(c_tests): build/c/%: tests/c/%.c $(wildcard tests/c/*.h) $(headers) $(c_objects)
+	@$(CC) $(c_flags) $(c_warnings) $(sanitizers) $< $(c_objects) $(c_libraries) -o $@
+
+.PHONY: $(c_tests:%=%.passed)
+$(c_tests:%=%.passed): %.passed: %
+	@$<
+	@echo '$(<F): passed'
+
+# Checks.
+
+.PHONY: lint
+lint: build $(lint_objects)
+	$(run) -m ruff check .
+	$(run) -m ruff format --check .
+	$(run) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/clang-format --dry-run -Werror $(c_files)
+
+$(lint_objects): build/lint/%.o: csrc/%.c $(headers) | $(VENV)/set-up
+	@mkdir -p $(@D)
+	@$(CC) $(c_flags) $(c_warnings) -O2 -c $< -o $@
+
+.PHONY: format
+format: build
+	$(run) -m ruff check --fix-only --quiet .
+	$(run) -m ruff format --quiet .
+	$(VENV)/bin/clang-format -i $(c_files)
+
+.PHONY: clean
+clean:
+	rm -rf build dist docs/_build *.egg-info gruvi_cffi/_gv.c gruvi_cffi/_gv*.so
+	rm -f $(VENV)/built

@@ -1,0 +1,14 @@
+"""What things cost: echo servers of several kinds under the same load.
+
+    echo.py  demo.py           what is compared, and the tables
+         |      |
+       rounds.py               several servers in turn, medians and ratios
+           |
+       measure.py              one server, one load, the figures of one round
+         |      |
+    process.py  |              a server, watched from outside
+         |      |
+    servers.py  load.c         the two ends, each in its own process
+
+Everything here is run from the project's root, as ``python -m benchmarks.demo``.
+"""

@@ -1,0 +1,180 @@
+"""Echo servers compared: ``python -m benchmarks.echo``.
+
+Every server gets every load: how many connections, of messages how large. The figure to trust is
+CPU time per request: throughput also depends on how the kernel spreads two processes over the
+cores. What a case means, and why the rounds are interleaved, is in rounds.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from .compiler import CompileError
+from .display import Display
+from .measure import Load
+from .process import C_SERVER, BenchmarkError, raise_fd_limit
+from .rounds import Figure, Rounds, interleave, start
+from .servers import SERVERS, missing_library
+
+CONNECTIONS = (10, 100, 1000)
+SIZES = (64, 1024, 65536)  # bytes
+ROUNDS = 5
+SECONDS = 2.0
+QUICK = {'connections': (100,), 'sizes': (1024,), 'rounds': 3, 'seconds': 1.0}
+LIBRARIES = ('gruvi_cffi', 'cffi', 'greenlet', 'uvloop', 'gevent')
+
+
+@dataclass
+class Case:
+    """One load on all servers."""
+
+    load: Load
+    rounds: Rounds
+
+
+COLUMNS: dict[str, tuple[str, Figure]] = {
+    'requests\nper second': ('{:,.0f}', lambda round_: round_.requests_per_second),
+    'CPU µs\n/request': ('{:.2f}', lambda round_: round_.cpu_us),
+    'p50\nµs': ('{:,.0f}', lambda round_: round_.p50_us),
+    'p99\nµs': ('{:,.0f}', lambda round_: round_.p99_us),
+    'peak\nMiB': ('{:.1f}', lambda round_: round_.peak_bytes / 2**20),
+}
+WITH_RATIO = ('requests\nper second', 'CPU µs\n/request')
+
+
+def run_case(names: Sequence[str], load: Load, count: int, console: Console) -> Case:
+    """Put *load* on each of the servers *names* *count* times, in turn, and return the figures."""
+    raise_fd_limit(load.connections)
+    case = Case(load, Rounds())
+    with ExitStack() as stack:
+        servers = start(names, stack, case.rounds, {})
+        display = Display(console, load, count * len(servers))
+        stack.callback(display.close)
+        interleave(servers, load, count, case.rounds, display)
+    return case
+
+
+def table_of(case: Case, reference: str) -> Table:
+    """Return the medians, and the medians of the ratios to *reference*."""
+    title = f'{case.load.connections:,} connections, {case.load.size:,} bytes'
+    table = Table(title=title, title_justify='left', box=SIMPLE_HEAD, padding=0)
+    table.add_column('server', no_wrap=True)
+    for heading in COLUMNS:
+        table.add_column(heading, justify='right', no_wrap=True)
+        if heading in WITH_RATIO:
+            table.add_column('ratio', justify='right', no_wrap=True)
+    for name in case.rounds.of:
+        cells = [name]
+        for heading, (form, figure) in COLUMNS.items():
+            cells.append(form.format(case.rounds.median(name, figure)))
+            if heading in WITH_RATIO:
+                ratio = case.rounds.ratio(name, reference, figure)
+                cells.append('-' if ratio is None else f'{ratio:.2f}')
+        table.add_row(*cells, style='bold' if name.startswith('gruvi') else '')
+    return table
+
+
+def as_json(cases: Sequence[Case], reference: str) -> str:
+    """Return all rounds, and on what they were measured, for whoever makes plots or checks."""
+    return json.dumps(
+        {
+            'python': sys.version,
+            'machine': platform.platform(),
+            'cores': os.cpu_count(),
+            'versions': _versions(),
+            'reference': reference,
+            'cases': [
+                {
+                    'load': asdict(case.load),
+                    'rounds': {
+                        name: [asdict(round_) for round_ in rounds]
+                        for name, rounds in case.rounds.of.items()
+                    },
+                    'errors': case.rounds.errors,
+                }
+                for case in cases
+            ],
+        },
+        indent=1,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.echo', description=__doc__)
+    names = [C_SERVER, *SERVERS]
+    parser.add_argument('--servers', nargs='+', choices=names, default=names, metavar='NAME')
+    parser.add_argument('--reference', choices=names, default=C_SERVER, metavar='NAME')
+    parser.add_argument('--connections', nargs='+', type=int, default=CONNECTIONS, metavar='N')
+    parser.add_argument('--sizes', nargs='+', type=int, default=SIZES, metavar='BYTES')
+    parser.add_argument('--rounds', type=int, default=ROUNDS, metavar='N')
+    parser.add_argument('--seconds', type=float, default=SECONDS, help='of each round')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures to FILE')
+    parser.add_argument(
+        '--quick', action='store_true', help='one case, few short rounds, unless told otherwise'
+    )
+    if '--quick' in (sys.argv[1:] if arguments is None else arguments):
+        parser.set_defaults(**QUICK)
+    parser.epilog = 'servers: ' + ', '.join(names)
+    return parser.parse_args(arguments)
+
+
+def _run_all(options: argparse.Namespace, console: Console) -> list[Case]:
+    names = []
+    for name in options.servers:
+        library = missing_library(name)
+        if library:
+            console.print(f'{name} is left out: no {library} for this Python')
+        else:
+            names.append(name)
+    cases = []
+    for connections, size in itertools.product(options.connections, options.sizes):
+        load = Load(connections, size, options.seconds)
+        case = run_case(names, load, options.rounds, console)
+        if case.rounds.of:
+            console.print(table_of(case, options.reference))
+        for error in case.rounds.errors.values():
+            console.print(error, style='red', markup=False, highlight=False)
+        cases.append(case)
+    console.print(f'ratio: to {options.reference}, the median of the ratios within each round')
+    return cases
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    console = Console()
+    try:
+        cases = _run_all(options, console)
+    except (BenchmarkError, CompileError) as exc:
+        console.print(str(exc), style='red', markup=False)
+        return 1
+    if options.json:
+        options.json.write_text(as_json(cases, options.reference))
+    return 1 if any(case.rounds.errors for case in cases) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,415 @@
+/* Load for an echo server: many connections, each sends a message, waits until
+ * all of it is back, compares every byte, and sends the next.
+ *
+ *     load ADDRESS CONNECTIONS SIZE SECONDS WARMUP TIMEOUT
+ *
+ * ADDRESS is host:port, [host]:port, or the path of a Unix socket (with a '/').
+ * SIZE is in bytes, the times are in seconds; TIMEOUT is for one message.
+ *
+ * stdout gets one line of JSON at the end. stderr gets, ten times a second and
+ * at each change of phase, "progress PHASE SECONDS CONNECTIONS REQUESTS", where
+ * the last two are what is open and what was echoed in this phase. The exit
+ * code is 0, 1 if a connection failed, 2 if it could not even start. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "latency.h"
+#include "watch.h"
+
+enum {
+    BATCH = 64,          /* connections that may be on their way: servers' backlogs start at 100 */
+    SHIFTS = 4096,       /* messages differ in where they start in one random text */
+    BUFFER = 256 * 1024, /* bytes one read may bring */
+    TICK_MS = 20         /* the longest wait */
+};
+
+static const double PROGRESS_EVERY = 0.1; /* seconds */
+
+enum state { CLOSED, CONNECTING, EXCHANGING, RESTING };
+enum phase { CONNECT, WARM_UP, MEASURE, FINISH };
+
+static const char *const PHASES[] = {"connecting", "warming", "measuring", "finishing"};
+
+struct connection {
+    int fd;
+    enum state state;
+    bool writing; /* watched for writing */
+    unsigned messages;
+    size_t sent, got; /* bytes of this message */
+    double since;     /* when it, or the attempt to connect, began */
+};
+
+struct load {
+    struct sockaddr_storage address;
+    socklen_t address_length;
+    int connections;
+    size_t size;
+    double seconds, warmup, timeout;
+
+    struct watch watch;
+    struct connection *all;
+    char *text, *buffer;
+    int begun, connecting, open, exchanging;
+
+    enum phase phase;
+    double phase_began, next_progress;
+    uint64_t requests; /* in this phase */
+    struct latency latency;
+
+    uint64_t measured, errors;
+    double measured_seconds;
+    char first_error[200];
+};
+
+static double now(void) {
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double) time.tv_sec + (double) time.tv_nsec * 1e-9;
+}
+
+static void refuse(const char *what) {
+    fprintf(stderr, "load: %s\n", what);
+    exit(2);
+}
+
+static bool would_block(void) {
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+/* --- what can go wrong with a connection --- */
+
+static void drop(struct load *load, struct connection *connection) {
+    load->connecting -= connection->state == CONNECTING;
+    load->exchanging -= connection->state == EXCHANGING;
+    load->open -= connection->state == EXCHANGING || connection->state == RESTING;
+    connection->state = CLOSED;
+    if (connection->fd >= 0) {
+        watch_remove(&load->watch, (int) (connection - load->all));
+        close(connection->fd);
+    }
+}
+
+static void fail(struct load *load, struct connection *connection, const char *format, ...) {
+    va_list arguments;
+
+    if (load->errors++ == 0) {
+        va_start(arguments, format);
+        vsnprintf(load->first_error, sizeof load->first_error, format, arguments);
+        va_end(arguments);
+    }
+    drop(load, connection);
+}
+
+/* --- one exchange --- */
+
+static const char *message_of(const struct load *load, const struct connection *connection) {
+    unsigned number = (unsigned) (connection - load->all);
+
+    return load->text + (number * 613u + connection->messages * 131u) % SHIFTS;
+}
+
+static void send_more(struct load *load, struct connection *connection) {
+    const char *message = message_of(load, connection);
+    bool writing;
+
+    while (connection->sent < load->size) {
+        ssize_t sent =
+            send(connection->fd, message + connection->sent, load->size - connection->sent, 0);
+
+        if (sent < 0 && would_block())
+            break;
+        if (sent < 0) {
+            fail(load, connection, "could not send: %s", strerror(errno));
+            return;
+        }
+        connection->sent += sent;
+    }
+    writing = connection->sent < load->size;
+    if (writing != connection->writing)
+        watch_set(&load->watch, connection->fd, (int) (connection - load->all), writing);
+    connection->writing = writing;
+}
+
+static void send_next(struct load *load, struct connection *connection, double time) {
+    connection->messages++;
+    connection->sent = connection->got = 0;
+    connection->since = time;
+    send_more(load, connection);
+}
+
+static void complete(struct load *load, struct connection *connection) {
+    double time = now();
+
+    load->requests++;
+    if (load->phase == MEASURE)
+        latency_add(&load->latency, time - connection->since);
+    if (load->phase != FINISH) {
+        send_next(load, connection, time);
+        return;
+    }
+    connection->state = RESTING;
+    load->exchanging--;
+}
+
+static void compare(struct load *load, struct connection *connection, size_t length) {
+    const char *expected = message_of(load, connection) + connection->got;
+    size_t at = 0;
+
+    if (connection->got + length > connection->sent || connection->state == RESTING)
+        fail(load, connection, "more bytes came back than were sent");
+    else if (memcmp(load->buffer, expected, length) == 0)
+        connection->got += length;
+    else {
+        while (load->buffer[at] == expected[at])
+            at++;
+        fail(load, connection, "wrong byte at %zu of %zu", connection->got + at, load->size);
+    }
+}
+
+static void receive(struct load *load, struct connection *connection) {
+    ssize_t length = recv(connection->fd, load->buffer, BUFFER, 0);
+
+    if (length < 0 && would_block())
+        return;
+    if (length < 0)
+        fail(load, connection, "could not receive: %s", strerror(errno));
+    else if (length == 0)
+        fail(load, connection, "closed by the server after %zu of %zu bytes", connection->got,
+             load->size);
+    else
+        compare(load, connection, length);
+    if (connection->state == EXCHANGING && connection->got == load->size)
+        complete(load, connection);
+}
+
+/* --- connecting --- */
+
+static void begin(struct load *load, struct connection *connection) {
+    int family = load->address.ss_family, one = 1;
+
+    connection->fd = socket(family, SOCK_STREAM, 0);
+    connection->state = CONNECTING;
+    connection->since = now();
+    load->connecting++;
+    if (connection->fd < 0) {
+        fail(load, connection, "could not make a socket: %s", strerror(errno));
+        return;
+    }
+    fcntl(connection->fd, F_SETFL, O_NONBLOCK);
+    if (family != AF_UNIX)
+        setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(connection->fd, (struct sockaddr *) &load->address, load->address_length) < 0 &&
+        errno != EINPROGRESS) {
+        fail(load, connection, "could not connect: %s", strerror(errno));
+        return;
+    }
+    connection->writing = true;
+    if (watch_add(&load->watch, connection->fd, (int) (connection - load->all), true) < 0)
+        fail(load, connection, "could not watch a socket: %s", strerror(errno));
+}
+
+static void connected(struct load *load, struct connection *connection) {
+    int error = 0;
+    socklen_t length = sizeof error;
+
+    getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    if (error != 0) {
+        fail(load, connection, "could not connect: %s", strerror(error));
+        return;
+    }
+    connection->state = EXCHANGING;
+    load->connecting--;
+    load->exchanging++;
+    load->open++;
+    send_next(load, connection, now());
+}
+
+/* --- phases --- */
+
+static void progress(struct load *load, const char *phase, double time) {
+    fprintf(stderr, "progress %s %.3f %d %llu\n", phase, time - load->phase_began, load->open,
+            (unsigned long long) load->requests);
+    load->next_progress = time + PROGRESS_EVERY;
+}
+
+static void leave_phase(struct load *load, double time) {
+    if (load->phase == MEASURE) {
+        load->measured = load->requests;
+        load->measured_seconds = time - load->phase_began;
+    }
+}
+
+static void enter_phase(struct load *load, enum phase phase, double time) {
+    leave_phase(load, time);
+    load->phase = phase;
+    load->phase_began = time;
+    load->requests = 0;
+    progress(load, PHASES[phase], time);
+}
+
+static void next_phase(struct load *load, double time) {
+    double elapsed = time - load->phase_began;
+
+    if (load->phase == CONNECT && load->begun == load->connections && load->connecting == 0)
+        enter_phase(load, WARM_UP, time);
+    else if (load->phase == WARM_UP && elapsed >= load->warmup)
+        enter_phase(load, MEASURE, time);
+    else if (load->phase == MEASURE && elapsed >= load->seconds)
+        enter_phase(load, FINISH, time);
+}
+
+static void fail_late_ones(struct load *load, double time) {
+    for (int i = 0; i < load->begun; i++) {
+        struct connection *connection = &load->all[i];
+
+        if (connection->state == CLOSED || connection->state == RESTING ||
+            time - connection->since < load->timeout)
+            continue;
+        if (connection->state == CONNECTING)
+            fail(load, connection, "could not connect in %g seconds", load->timeout);
+        else
+            fail(load, connection, "only %zu of %zu bytes came back in %g seconds",
+                 connection->got, load->size, load->timeout);
+    }
+}
+
+static void turn(struct load *load) {
+    int found = watch_wait(&load->watch, TICK_MS);
+
+    for (int i = 0; i < found; i++) {
+        struct ready *ready = &load->watch.ready[i];
+        struct connection *connection = &load->all[ready->number];
+
+        if (connection->state == CONNECTING) {
+            connected(load, connection);
+            continue;
+        }
+        if (ready->writable)
+            send_more(load, connection);
+        if (ready->readable && connection->state != CLOSED)
+            receive(load, connection);
+    }
+}
+
+static void run(struct load *load) {
+    double time = now();
+
+    enter_phase(load, CONNECT, time);
+    while (load->phase != FINISH || load->exchanging > 0) {
+        while (load->begun < load->connections && load->connecting < BATCH)
+            begin(load, &load->all[load->begun++]);
+        if (load->begun == load->connections && load->connecting + load->open == 0)
+            break; /* none is left */
+        turn(load);
+        time = now();
+        next_phase(load, time);
+        if (time >= load->next_progress) {
+            fail_late_ones(load, time);
+            progress(load, PHASES[load->phase], time);
+        }
+    }
+    leave_phase(load, time);
+}
+
+static void report(const struct load *load) {
+    printf("{\"requests\": %llu, \"seconds\": %.6f, ", (unsigned long long) load->measured,
+           load->measured_seconds);
+    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, ",
+           latency_quantile(&load->latency, 0.5), latency_quantile(&load->latency, 0.99),
+           latency_quantile(&load->latency, 0.999));
+    printf("\"errors\": %llu, \"first_error\": \"%s\"}\n", (unsigned long long) load->errors,
+           load->first_error);
+}
+
+/* --- options --- */
+
+static void parse_path(struct load *load, const char *path) {
+    struct sockaddr_un *address = (struct sockaddr_un *) &load->address;
+
+    if (strlen(path) >= sizeof address->sun_path)
+        refuse("the path is too long for a Unix socket");
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path, path, strlen(path) + 1);
+    load->address_length = sizeof *address;
+}
+
+static void parse_address(struct load *load, char *text) {
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+    char *colon = strrchr(text, ':');
+    int code;
+
+    if (strchr(text, '/') != NULL) {
+        parse_path(load, text);
+        return;
+    }
+    if (colon == NULL)
+        refuse("ADDRESS must be host:port or a path");
+    *colon = '\0';
+    if (text[0] == '[' && colon[-1] == ']') {
+        colon[-1] = '\0';
+        text++;
+    }
+    code = getaddrinfo(text, colon + 1, &hints, &found);
+    if (code != 0)
+        refuse(gai_strerror(code));
+    memcpy(&load->address, found->ai_addr, found->ai_addrlen);
+    load->address_length = found->ai_addrlen;
+    freeaddrinfo(found);
+}
+
+static double parse_number(const char *text, double least) {
+    char *end;
+    double value = strtod(text, &end);
+
+    if (*text == '\0' || *end != '\0' || !(value >= least && value <= 1e9))
+        refuse("CONNECTIONS, SIZE, SECONDS, WARMUP and TIMEOUT are numbers, the first two from 1");
+    return value;
+}
+
+static void fill(char *text, size_t length) {
+    uint32_t random = 2463534242u; /* xorshift32: the same text in each run */
+
+    for (size_t i = 0; i < length; i++) {
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        text[i] = (char) (random >> 24);
+    }
+}
+
+int main(int argc, char **argv) {
+    static struct load load;
+
+    if (argc != 7)
+        refuse("usage: load ADDRESS CONNECTIONS SIZE SECONDS WARMUP TIMEOUT");
+    parse_address(&load, argv[1]);
+    load.connections = (int) parse_number(argv[2], 1);
+    load.size = (size_t) parse_number(argv[3], 1);
+    load.seconds = parse_number(argv[4], 0);
+    load.warmup = parse_number(argv[5], 0);
+    load.timeout = parse_number(argv[6], 0);
+    load.all = calloc(load.connections, sizeof *load.all);
+    load.text = malloc(load.size + SHIFTS);
+    load.buffer = malloc(BUFFER);
+    if (load.all == NULL || load.text == NULL || load.buffer == NULL ||
+        !watch_open(&load.watch, load.connections))
+        refuse("out of memory or of file descriptors");
+    fill(load.text, load.size + SHIFTS);
+    signal(SIGPIPE, SIG_IGN);
+    run(&load);
+    report(&load);
+    return load.errors > 0;
+}

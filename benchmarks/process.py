@@ -1,0 +1,133 @@
+"""An echo server in a process of its own, watched from outside.
+
+CPU time and memory are read by the operating system's means, so that a server in C and one in
+Python are measured alike.
+"""
+
+from __future__ import annotations
+
+import resource
+import select
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import psutil
+
+from .compiler import compiled
+
+ROOT = Path(__file__).parent.parent
+PATIENCE = 10.0  # seconds that a server may take to start, or to end once told to
+DYING = 0.5  # seconds from closing its sockets until a process has surely ended
+SPARE_FDS = 100  # beside one for each connection
+
+C_SERVER = 'libuv'
+
+
+class BenchmarkError(Exception):
+    """What was to be measured did not work, so there is no figure."""
+
+
+class Server:
+    """An echo server in its own process."""
+
+    def __init__(self, name: str, command: list[str] | None = None) -> None:
+        """Start it. *command* prints the port that it listens on."""
+        self.name = name
+        with ExitStack() as stack:
+            self._stderr = stack.enter_context(tempfile.TemporaryFile(mode='w+'))
+            self._process = subprocess.Popen(
+                command or command_of(name),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                text=True,
+            )
+            stack.callback(self._end)
+            assert self._process.stdout is not None
+            self._stdout = stack.enter_context(self._process.stdout)
+            self.port = self._read_port()
+            self._opened = stack.pop_all()
+        self._info = psutil.Process(self._process.pid)
+
+    def _read_port(self) -> int:
+        ready, _, _ = select.select([self._stdout], [], [], PATIENCE)
+        line = self._stdout.readline() if ready else ''
+        if not line.strip().isdigit():
+            raise BenchmarkError(f'{self.name} did not start{self._last_words()}')
+        return int(line)
+
+    def _last_words(self) -> str:
+        self._stderr.seek(0)
+        words = self._stderr.read().strip()
+        return f':\n{words}' if words else ''
+
+    def check(self) -> None:
+        """Do nothing if it still runs.
+
+        :raises BenchmarkError: it has ended.
+        """
+        code = self._process.poll()
+        if code is not None:
+            raise BenchmarkError(f'{self.name} ended with code {code}{self._last_words()}')
+
+    def check_soon(self) -> None:
+        """The same for one whose connections broke, and which may be about to end.
+
+        :raises BenchmarkError: it has ended.
+        """
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(DYING)
+        self.check()
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time it has used, user and system."""
+        self.check()
+        times = self._info.cpu_times()
+        return times.user + times.system
+
+    def resident_bytes(self) -> int:
+        self.check()
+        return int(self._info.memory_info().rss)
+
+    def unique_bytes(self) -> int:
+        """Return the memory that only this process uses."""
+        self.check()
+        return int(self._info.memory_full_info().uss)
+
+    def _end(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def close(self) -> None:
+        """Kill it. Does nothing if it has ended."""
+        self._opened.close()
+
+
+def command_of(name: str) -> list[str]:
+    if name == C_SERVER:
+        return [str(compiled('echo_libuv', libraries=('libuv',)))]
+    return [sys.executable, '-m', 'benchmarks.servers', name]
+
+
+def raise_fd_limit(connections: int) -> None:
+    """Let this process and those that it starts from now on hold *connections* each.
+
+    :raises BenchmarkError: the hard limit is lower.
+    """
+    needed = connections + SPARE_FDS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise BenchmarkError(
+            f'{connections} connections need {needed} file descriptors, but `ulimit -Hn` is {hard}'
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

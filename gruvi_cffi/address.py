@@ -1,0 +1,137 @@
+"""Addresses: as text, and looking up names."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any, NamedTuple, Union
+
+from . import limits
+from .errors import ResolverError, Timeout
+from .hub import get_hub, switch_back, switchpoint
+from .resolver import get_resolver
+
+# The name of a Unix socket (abstract with a leading NUL), or (host, port[, flow, scope]).
+Address = Union[str, bytes, tuple[Any, ...]]
+
+
+class AddressInfo(NamedTuple):
+    """One result of ``getaddrinfo()``."""
+
+    family: int
+    socktype: int
+    proto: int
+    canonname: str
+    sockaddr: tuple[Any, ...]
+
+
+def saddr(address: Address) -> str:
+    """Return *address* as text: a Unix name as it is, ``host:port`` or ``[host]:port``.
+
+    :raises TypeError: it is no address.
+    """
+    if isinstance(address, bytes):
+        return address.decode('utf-8', 'surrogateescape')
+    if isinstance(address, str):
+        return address
+    if not isinstance(address, tuple) or len(address) not in (2, 4):
+        raise TypeError(f'need a name or (host, port), not {address!r}')
+    host, port = address[:2]
+    return f'[{host}]:{port}' if host and ':' in str(host) else f'{host}:{port}'
+
+
+def paddr(text: str) -> Union[str, tuple[str, int]]:
+    """Return the address that *text* means; the inverse of ``saddr()``.
+
+    What begins with a slash or a NUL is the name of a Unix socket, and so is what has no colon.
+
+    :raises TypeError: *text* is no string.
+    :raises ValueError: the port is no number, or a bracket is not closed.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f'need a string, not {type(text).__name__}')
+    if text.startswith(('/', '\0')):
+        return text
+    if text.startswith('['):
+        host, found, port = text[1:].partition(']:')
+        if not found:
+            raise ValueError(f"no ']:' in {text!r}")
+    elif ':' in text:
+        host, _, port = text.partition(':')
+    else:
+        return text
+    if not (port.isascii() and port.isdigit()):
+        raise ValueError(f'the port in {text!r} is no number')
+    return host, int(port)
+
+
+@switchpoint
+def getaddrinfo(
+    node: str | bytes | None,
+    service: str | int | None = 0,
+    family: int = 0,
+    socktype: int = 0,
+    protocol: int = 0,
+    flags: int = 0,
+    timeout: float | None = limits.RESOLVER_TIMEOUT,
+) -> list[AddressInfo]:
+    """Look up *node* and *service*, as the system's getaddrinfo(3) does.
+
+    Numeric hosts and ports need no thread, and are there at once. The service may be a name or a
+    number. Returns at least one result.
+
+    :raises ResolverError: there is no such name or service.
+    :raises Timeout: there was no answer within *timeout* seconds.
+    """
+    rest = (family, socktype, protocol)
+    try:
+        numeric = flags | socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        found = socket.getaddrinfo(node, service, *rest, numeric)
+    except (OSError, ValueError, OverflowError):
+        args = (node, service, *rest, flags)
+        found = _in_thread(socket.getaddrinfo, args, timeout, f'look up {_show(node, service)}')
+    return [AddressInfo(*entry) for entry in found]
+
+
+@switchpoint
+def getnameinfo(
+    sockaddr: tuple[Any, ...], flags: int = 0, timeout: float | None = limits.RESOLVER_TIMEOUT
+) -> tuple[str, str]:
+    """Return the name of the host and of the service at *sockaddr*, as getnameinfo(3) does.
+
+    :raises ResolverError: there is none, or *sockaddr* is no address.
+    :raises Timeout: there was no answer within *timeout* seconds.
+    """
+    doing = f'look up the name of {saddr(sockaddr)}'
+    numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+    if flags & numeric != numeric:
+        name: tuple[str, str] = _in_thread(socket.getnameinfo, (sockaddr, flags), timeout, doing)
+        return name
+    try:
+        return socket.getnameinfo(sockaddr, flags)
+    except OSError as error:
+        raise ResolverError.from_gaierror(error, doing) from None
+
+
+def _show(node: str | bytes | None, service: str | int | None) -> str:
+    if node is None:
+        return f'service {service!r}'
+    return f'{node!r}' if service in (0, None) else f'{node!r} with service {service!r}'
+
+
+def _in_thread(
+    function: Callable[..., Any], args: tuple[Any, ...], timeout: float | None, doing: str
+) -> Any:
+    hub = get_hub()
+    with switch_back(timeout) as switcher:
+        # When nobody waits any more, it is inactive: a late answer is dropped.
+        get_resolver().submit(function, args, switcher)
+        try:
+            (result, error), _ = hub.switch()
+        except Timeout as expired:
+            if expired is not switcher.timeout:
+                raise
+            raise Timeout(f'could not {doing} within {timeout} seconds') from None
+    if error is not None:
+        raise ResolverError.from_gaierror(error, doing) from None
+    return result

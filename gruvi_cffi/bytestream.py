@@ -1,0 +1,362 @@
+"""The byte stream: a transport that blocks, for fibers."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from . import limits
+from ._native.stream import Buffer
+from .errors import IncompleteRead, StreamError, TransportError
+from .hub import get_hub, switch_back, switchpoint
+from .streambuffer import StreamBuffer
+from .textstream import TextStream
+
+
+class Stream:
+    """A blocking view of *transport*: what ``io.BufferedIOBase`` offers, for fibers.
+
+    *mode* is 'r', 'w' or 'rw'; with *autoclose* the transport is closed with the stream. *timeout*,
+    in seconds, is the limit for each call that waits; each takes one of its own too, where -1 is the
+    stream's. A call that times out or is cancelled has taken nothing out of the stream.
+
+    Every method raises StreamError once the stream is closed, or if it is not for that direction.
+    """
+
+    def __init__(
+        self,
+        transport: Any,
+        mode: str = 'rw',
+        autoclose: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        if mode not in ('r', 'w', 'rw'):
+            raise ValueError(f"need a mode of 'r', 'w' or 'rw', not {mode!r}")
+        self._transport = transport
+        self._mode = mode
+        self._autoclose = autoclose
+        self._timeout = timeout
+        self._closed = False
+        self._buffer = StreamBuffer(transport, timeout) if 'r' in mode else None
+        self._writing_paused = False
+        self._lost = False
+        self._lost_error: Any = None
+        self._writers: deque[Any] = deque()  # fibers that wait until they may write
+
+    def __repr__(self) -> str:
+        return f'<Stream {"closed" if self._closed else "open"} over {self._transport!r}>'
+
+    @property
+    def transport(self) -> Any:
+        return self._transport
+
+    @property
+    def buffer(self) -> StreamBuffer | None:
+        """What was read ahead; None if the stream is for writing only."""
+        return self._buffer
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
+    def timeout(self) -> float | None:
+        """The limit for each call that waits, in seconds; None is no limit."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float | None) -> None:
+        self._timeout = seconds
+        if self._buffer is not None:
+            self._buffer.timeout = seconds
+
+    def readable(self) -> bool:
+        """Return True if it is for reading."""
+        return 'r' in self._mode
+
+    def writable(self) -> bool:
+        """Return True if it is for writing."""
+        return 'w' in self._mode
+
+    def seekable(self) -> bool:
+        """Return False."""
+        return False
+
+    def wrap(
+        self, encoding: str = 'utf-8', errors: str = 'strict', newline: str | None = None
+    ) -> TextStream:
+        """Return a text stream over this one; *newline* as for ``open()``."""
+        return TextStream(self, encoding, errors, newline)
+
+    # Reading.
+
+    def _readable(self) -> StreamBuffer:
+        if self._closed or self._buffer is None:
+            what = 'is closed' if self._closed else 'is not for reading'
+            raise StreamError(f'the stream {what}')
+        return self._buffer
+
+    @switchpoint
+    def read(self, size: int = -1, timeout: float | None = -1) -> bytes:
+        """Return *size* bytes, fewer only at the end; all up to the end if *size* is negative.
+
+        :raises Timeout: they did not come in time.
+        :raises TransportError: the connection broke, and nothing is left.
+        """
+        return self._readable().get_chunk(size, None, timeout) if size else b''
+
+    @switchpoint
+    def read1(self, size: int = -1, timeout: float | None = -1) -> bytes:
+        """Return what has come, *size* bytes at most, after waiting for some; b'' at the end.
+
+        :raises Timeout: nothing came in time.
+        :raises TransportError: the connection broke, and nothing is left.
+        """
+        if size == 0:
+            return b''
+        buffer = self._readable()
+        buffer.wait_for_data(timeout)
+        return buffer.take_chunk(size)
+
+    @switchpoint
+    def readexactly(self, size: int, timeout: float | None = -1) -> bytes:
+        """Return *size* bytes.
+
+        :raises IncompleteRead: the stream ended before; what there was is in its ``partial``.
+        :raises Timeout: they did not come in time.
+        :raises TransportError: the connection broke, and nothing is left.
+        """
+        if size < 0:
+            raise ValueError(f'need a size of 0 or more, not {size}')
+        data = self._readable().get_chunk(size, None, timeout) if size else b''
+        if len(data) < size:
+            raise IncompleteRead(data, size)
+        return data
+
+    @switchpoint
+    def readline(
+        self, limit: int = -1, delim: bytes = b'\n', timeout: float | None = -1
+    ) -> bytes:
+        """Return a line with its end, which is *delim*; at the end or after *limit* bytes, a part.
+
+        :raises StreamError: without *limit*, if a line is longer than ``limits.LINE_LIMIT`` bytes.
+        :raises Timeout: it did not come in time.
+        :raises TransportError: the connection broke, and nothing is left.
+        """
+        if limit == 0:
+            return b''
+        return self._read_line(delim, limit, timeout)
+
+    @switchpoint
+    def readuntil(
+        self,
+        delim: bytes = b'\n',
+        limit: int = limits.LINE_LIMIT,
+        timeout: float | None = -1,
+    ) -> bytes:
+        """Return what there is up to *delim*, which is included.
+
+        :raises IncompleteRead: the stream ended before; what there was is in its ``partial``.
+        :raises StreamError: there is none in *limit* bytes, which stay in the stream.
+        :raises Timeout: it did not come in time.
+        :raises TransportError: the connection broke, and nothing is left.
+        """
+        line = self._read_line(delim, -1, timeout, limit)
+        if not line.endswith(delim):
+            raise IncompleteRead(line)
+        return line
+
+    def _read_line(
+        self, delim: bytes, limit: int, timeout: float | None, most: int = limits.LINE_LIMIT
+    ) -> bytes:
+        if not delim:
+            raise ValueError('need a delimiter of at least one byte')
+        buffer = self._readable()
+        if limit >= 0:
+            return buffer.get_chunk(limit, delim, timeout)
+        end = buffer.wait_for_delimiter(delim, most + 1, timeout)
+        if end > most:
+            raise StreamError(f'no delimiter {delim!r} in {most} bytes')
+        return buffer.take(end) if end else buffer.take_chunk()
+
+    @switchpoint
+    def readlines(self, hint: int = -1, timeout: float | None = -1) -> list[bytes]:
+        """Return lines up to the end, or until they have more than *hint* bytes together."""
+        lines = []
+        total = 0
+        while True:
+            line = self._read_line(b'\n', -1, timeout)
+            if not line:
+                return lines
+            lines.append(line)
+            total += len(line)
+            if 0 < hint < total:
+                return lines
+
+    @switchpoint
+    def readinto(self, buffer: bytearray | memoryview, timeout: float | None = -1) -> int:
+        """Read into *buffer* what has come, after waiting for some; return how many bytes.
+
+        0 is the end, or an empty buffer. Where nothing was read ahead, CPython's *buffer* is filled
+        by the system itself.
+
+        :raises Timeout: nothing came in time.
+        :raises TransportError: the connection broke, and nothing is left.
+        """
+        with memoryview(buffer).cast('B') as view:
+            return self._readable().read_into(view, timeout) if view else 0
+
+    readinto1 = readinto
+
+    @switchpoint
+    def peek(self, size: int = 0, timeout: float | None = -1) -> bytes:
+        """Return what has come without taking it, after waiting for some; *size* is ignored."""
+        buffer = self._readable()
+        buffer.wait_for_data(timeout)
+        data = buffer.peek()
+        if not data:
+            buffer.check()
+        return data
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    @switchpoint
+    def __next__(self) -> bytes:
+        """Return the next line.
+
+        :raises StopIteration: the stream has ended.
+        """
+        line = self._read_line(b'\n', -1, -1)
+        if not line:
+            raise StopIteration
+        return line
+
+    # Writing.
+
+    @switchpoint
+    def write(self, data: Buffer, timeout: float | None = -1) -> None:
+        """Write all of *data*, once no more than the high watermark is queued.
+
+        :raises Timeout: too much was queued for too long; nothing of *data* was written.
+        :raises TransportError: the connection broke.
+        """
+        if self._closed or self._writing_paused or self._lost:
+            self._wait_to_write(timeout)
+        self._transport.write(data)
+
+    @switchpoint
+    def writelines(self, lines: Iterable[Buffer], timeout: float | None = -1) -> None:
+        """Write all of *lines* at once, as ``write()`` does."""
+        self.write(b''.join(lines), timeout)
+
+    @switchpoint
+    def write_eof(self) -> None:
+        """Send EOF behind what is queued; reading goes on."""
+        self._check_writable()
+        self._transport.write_eof()
+
+    def flush(self) -> None:
+        """Do nothing: what was written leaves with this turn."""
+
+    @switchpoint
+    def drain(self, timeout: float | None = -1) -> None:
+        """Wait until ``write()`` would not.
+
+        :raises Timeout: too much was queued for too long.
+        :raises TransportError: the connection broke.
+        """
+        self._wait_to_write(timeout)
+
+    def _check_writable(self) -> None:
+        if self._closed:
+            raise StreamError('the stream is closed')
+        if 'w' not in self._mode:
+            raise StreamError('the stream is not for writing')
+
+    def _wait_to_write(self, timeout: float | None) -> None:
+        self._check_writable()
+        hub = get_hub()
+        while self._writing_paused and not self._lost:
+            with switch_back(self._timeout if timeout == -1 else timeout) as switcher:
+                self._writers.append(switcher)
+                try:
+                    hub.switch()
+                finally:
+                    if switcher in self._writers:
+                        self._writers.remove(switcher)
+            self._check_writable()
+        if self._lost:
+            error = self._lost_error
+            if isinstance(error, TransportError):
+                raise TransportError.from_errno(error.uv_errno or 0, 'write')
+            raise TransportError('could not write: the connection was closed')
+
+    # What the protocol says.
+
+    def pause_writing(self) -> None:
+        """Make writers wait."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """Let writers go on."""
+        self._writing_paused = False
+        self._wake_writers()
+
+    def connection_lost(self, error: Any) -> None:
+        """Tell readers and writers that nothing more will come or go."""
+        self._lost = True
+        self._lost_error = error
+        if self._buffer is not None:
+            if error is None:
+                self._buffer.feed_eof()
+            else:
+                self._buffer.feed_error(error)
+        self._wake_writers()
+
+    def _wake_writers(self) -> None:
+        writers, self._writers = self._writers, deque()
+        for switcher in writers:
+            switcher.switch()
+
+    # The end.
+
+    @switchpoint
+    def close(self, timeout: float | None = -1) -> None:
+        """Close; with autoclose also the transport, and wait until what was written has left.
+
+        After *timeout* seconds the rest is dropped. Twice is once.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._wake_writers()
+        if self._autoclose and self._transport is not None and not self._lost:
+            self._transport.close()
+            self._wait_lost(self._timeout if timeout == -1 else timeout)
+
+    def _wait_lost(self, timeout: float | None) -> None:
+        hub = get_hub()
+        try:
+            with switch_back(timeout) as switcher:
+                self._transport.add_close_callback(switcher.switch)
+                hub.switch()
+        except BaseException as error:
+            self._transport.abort()
+            if error is not switcher.timeout:
+                raise
+
+    def __enter__(self) -> Stream:
+        return self
+
+    @switchpoint
+    def __exit__(self, *exc: object) -> None:
+        """Close."""
+        self.close()
+
+
+# Without inheriting: its finalizer would call close(), which may wait, wherever the collector runs.
+io.BufferedIOBase.register(Stream)
+

@@ -1,0 +1,43 @@
+"""The command line: python -m gruvi_cffi."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Sequence
+from typing import Optional
+
+import cffi
+import greenlet
+
+from .._native import version
+from .._version import __version__
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Do what *argv* asks for, by default the command line, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog='python -m gruvi_cffi',
+        description='Green threads on libuv, with PEP 3156 transports and protocols.',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        '--version', action='version', version=versions(), help='show our version and the libraries'
+    )
+    parser.parse_args(argv)
+    parser.print_help()
+    return 0
+
+
+def versions() -> str:
+    """Return our version and those of what we run on, one a line."""
+    table = {
+        'gruvi_cffi': __version__,
+        'libuv': version.libuv(),
+        'http-parser': version.http_parser(),
+        'OpenSSL': version.openssl(),
+        'greenlet': greenlet.__version__,
+        'cffi': cffi.__version__,
+        'Python': f'{platform.python_version()} ({platform.python_implementation()})',
+    }
+    return '\n'.join(f'{name} {text}' for name, text in table.items())

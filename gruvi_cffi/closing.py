@@ -1,0 +1,64 @@
+"""How a hub ends: first its fibers, then its handles, in a bounded number of turns."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+from . import limits
+from .carriers import BareFiber
+from .errors import Cancelled
+from .switchback import Nap, Throw
+
+_log = logging.getLogger('gruvi_cffi.hub')
+
+
+class _Hub(Protocol):
+    fibers: set[BareFiber]
+    root: BareFiber
+    loop: Any
+
+    def make_ready(self, entry: Throw) -> None: ...
+    def sleep_once(self, entry: Nap) -> None: ...
+    def switch(self) -> Any: ...
+
+
+def end_all(hub: _Hub) -> None:
+    """Cancel all fibers and close all handles of *hub*. In its root fiber."""
+    _end_fibers(hub)
+    _end_handles(hub)
+    # connection_lost() may have started some more.
+    _end_fibers(hub)
+    _end_handles(hub)
+
+
+def _end_fibers(hub: _Hub) -> None:
+    cancelled: set[BareFiber] = set()
+    for _ in range(limits.CLOSE_TURNS):
+        _pass_turn(hub)
+        if not hub.fibers:
+            return
+        for fiber in hub.fibers - cancelled:
+            cancelled.add(fiber)
+            hub.make_ready(Throw(fiber, Cancelled('hub closed')))
+    for fiber in hub.fibers:
+        _log.warning('fiber %s did not end when its hub was closed', fiber.name)
+    hub.fibers.clear()
+
+
+def _end_handles(hub: _Hub) -> None:
+    for _ in range(limits.CLOSE_TURNS):
+        if not hub.loop.handles:
+            return
+        for handle in list(hub.loop.handles.values()):
+            handle.abort()
+        _pass_turn(hub)
+
+
+def _pass_turn(hub: _Hub) -> None:
+    nap = Nap(hub.root)
+    hub.sleep_once(nap)
+    try:
+        hub.switch()
+    finally:
+        nap.done = True

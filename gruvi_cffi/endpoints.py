@@ -1,0 +1,334 @@
+"""Endpoints: clients and servers, which connect protocols with transports."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, ItemsView
+from typing import Any, Optional
+
+from . import limits
+from ._native.loop import Loop
+from ._native.stream import StreamHandle
+from .address import getaddrinfo
+from .connect import Deadline, Target, connect_tcp, connect_unix, open_fd, open_socket
+from .errors import Timeout
+from .hub import get_hub, sleep, switch_back, switchpoint
+from .listeners import Listener, bind_tcp, bind_unix
+from .protocols import BaseProtocol
+from .switchpoints import assert_no_switchpoints
+from .transports import Transport
+
+__all__ = ['Client', 'Endpoint', 'Server', 'create_connection', 'create_server', 'getaddrinfo']
+
+
+@switchpoint
+def create_connection(
+    protocol_factory: Callable[[], Any],
+    address: Target,
+    ssl: bool = False,
+    server_hostname: str | None = None,
+    local_address: tuple[Any, ...] | None = None,
+    family: int = 0,
+    flags: int = 0,
+    timeout: float | None = None,
+    mode: str = 'rw',
+) -> tuple[Transport, Any]:
+    """Connect to *address*, and return the transport and the protocol.
+
+    *address* is the name of a Unix socket, ``(host, port)``, an open file descriptor or a socket of
+    Python's (which is taken over), or a connected handle. Of the addresses that a host has, the
+    next is tried when one has failed or did not answer within ``limits.ATTEMPT_DELAY`` (RFC 8305).
+    *timeout*, in seconds, holds for all of it. *family* and *flags* are for ``getaddrinfo()``.
+
+    :raises ConnectTimeout: the time was over.
+    :raises ResolverError: the host is unknown.
+    :raises TransportError: nobody listens there, or the descriptor cannot be used.
+    :raises TypeError: *address* is none of these.
+    :raises ValueError: *ssl* is true; this version has no TLS.
+    """
+    _check_ssl(ssl)
+    hub = get_hub()
+    deadline = Deadline(timeout, address)
+    address = os.fspath(address) if isinstance(address, os.PathLike) else address
+    if local_address is not None and not isinstance(address, tuple):
+        raise ValueError(f'a local address is for TCP, not for {address!r}')
+    if isinstance(address, tuple):
+        handle = connect_tcp(
+            hub, address, deadline, family=family, flags=flags, local_address=local_address
+        )
+        server_hostname = server_hostname or address[0]
+    elif isinstance(address, (str, bytes)):
+        handle = connect_unix(hub, address, deadline)
+    else:
+        handle = _take_over(hub.loop, address)
+    transport = Transport(handle, server_hostname, mode)
+    try:
+        protocol = _make_protocol(protocol_factory, timeout)
+        with assert_no_switchpoints():  # as for all callbacks of protocols
+            transport.start(protocol)
+    except BaseException:
+        transport.abort()
+        raise
+    return transport, protocol
+
+
+@switchpoint
+def create_server(
+    protocol_factory: Callable[[], Any],
+    address: Target | None = None,
+    ssl: bool = False,
+    family: int = 0,
+    flags: int = 0,
+    backlog: int = limits.BACKLOG,
+    reuse_port: bool = False,
+    timeout: float | None = None,
+) -> Server:
+    """Return a server that listens on *address*, unless that is None; see ``Server.listen()``.
+
+    *timeout* is that of the server.
+    """
+    server = Server(protocol_factory, timeout)
+    if address is not None:
+        server.listen(address, ssl, family, flags, backlog, reuse_port)
+    return server
+
+
+def _check_ssl(ssl: Any) -> None:
+    if ssl:
+        raise ValueError(f'this version has no TLS: ssl must be False, not {ssl!r}')
+
+
+def _take_over(loop: Loop, given: Any) -> StreamHandle:
+    if isinstance(given, StreamHandle):
+        return given
+    if isinstance(given, socket.socket):
+        return open_socket(loop, given)
+    if isinstance(given, int) and not isinstance(given, bool):
+        return open_fd(loop, given)
+    raise TypeError(f'need a name, (host, port), a descriptor or a socket, not {given!r}')
+
+
+def _make_protocol(protocol_factory: Callable[[], Any], timeout: float | None) -> Any:
+    protocol = protocol_factory()
+    if timeout is not None and isinstance(protocol, BaseProtocol):
+        protocol._timeout = timeout
+    return protocol
+
+
+class Endpoint:
+    """What clients and servers share. *timeout*, in seconds, is that of their protocols."""
+
+    def __init__(self, protocol_factory: Callable[[], Any], timeout: float | None = None) -> None:
+        self._protocol_factory = protocol_factory
+        self._timeout = timeout
+
+    @property
+    def timeout(self) -> float | None:
+        return self._timeout
+
+
+class Client(Endpoint):
+    """Makes one connection at a time. After one was lost, or closed, it can make another."""
+
+    def __init__(self, protocol_factory: Callable[[], Any], timeout: float | None = None) -> None:
+        super().__init__(protocol_factory, timeout)
+        self._transport: Optional[Transport] = None
+        self._protocol: Any = None
+        self._connecting = False
+
+    @property
+    def transport(self) -> Transport | None:
+        """The transport, None before ``connect()`` and after ``close()``."""
+        return self._transport
+
+    @property
+    def protocol(self) -> Any:
+        """The protocol, None before ``connect()`` and after ``close()``."""
+        return self._protocol
+
+    @switchpoint
+    def connect(self, address: Target, **kwargs: Any) -> None:
+        """Connect to *address*; arguments and errors are those of ``create_connection()``.
+
+        :raises RuntimeError: it is connected.
+        """
+        if self._connecting or (self._transport is not None and not self._transport.closed):
+            raise RuntimeError('the client is connected already')
+        kwargs.setdefault('timeout', self._timeout)
+        self._connecting = True
+        try:
+            made = create_connection(self._protocol_factory, address, **kwargs)
+        finally:
+            self._connecting = False
+        self._transport, self._protocol = made
+
+    @switchpoint
+    def close(self, timeout: float | None = None) -> None:
+        """Close the connection, and wait until it is closed; after *timeout* seconds abort it.
+
+        Does nothing if not connected. It can connect again afterwards.
+        """
+        transport, self._transport, self._protocol = self._transport, None, None
+        if transport is not None:
+            transport.close()
+            _wait_closed([transport], timeout)
+
+
+def _wait_closed(transports: list[Transport], timeout: float | None) -> None:
+    """Wait until all are closed. Those that are not after *timeout* seconds are aborted."""
+    try:
+        in_time = _all_closed(transports, timeout)
+    except BaseException:
+        for transport in transports:
+            transport.abort()
+        raise
+    if not in_time:
+        for transport in transports:
+            transport.abort()
+        _all_closed(transports, None)
+
+
+def _all_closed(transports: list[Transport], timeout: float | None) -> bool:
+    """Return True once all are closed, or False after *timeout* seconds."""
+    left = {transport for transport in transports if not transport.closed}
+
+    def one_less(transport: Transport) -> None:
+        left.discard(transport)
+        if not left:
+            switcher.switch()
+
+    if not left:
+        return True
+    with switch_back(timeout) as switcher:
+        for transport in tuple(left):
+            transport.add_close_callback(one_less, transport)
+        try:
+            get_hub().switch()
+        except Timeout as expired:
+            if expired is not switcher.timeout:
+                raise
+            return False
+    return True
+
+
+class Server(Endpoint):
+    """Accepts connections, and gives each a transport and a protocol of its own.
+
+    ``max_connections`` bounds how many there are at once; one more is accepted and closed.
+    """
+
+    max_connections: Optional[int] = None
+
+    def __init__(self, protocol_factory: Callable[[], Any], timeout: float | None = None) -> None:
+        super().__init__(protocol_factory, timeout)
+        self._listeners: list[Listener] = []
+        self._addresses: list[Any] = []
+        self._connections: dict[Transport, Any] = {}
+
+    @property
+    def addresses(self) -> list[Any]:
+        """The addresses that were bound, with the ports that the system chose."""
+        return self._addresses
+
+    @property
+    def connections(self) -> ItemsView[Transport, Any]:
+        """The connections that are open: pairs of transport and protocol."""
+        return self._connections.items()
+
+    @switchpoint
+    def listen(
+        self,
+        address: Target,
+        ssl: bool = False,
+        family: int = 0,
+        flags: int = 0,
+        backlog: int = limits.BACKLOG,
+        reuse_port: bool = False,
+    ) -> None:
+        """Listen on *address*; more addresses may follow.
+
+        That is the name of a Unix socket, ``(host, port)`` (each address of the host), a bound
+        socket of Python's (which is taken over), or a bound handle. The kernel keeps up to
+        *backlog* connections that were not accepted yet; with *reuse_port* several processes may
+        listen on the port.
+
+        :raises ResolverError: the host is unknown.
+        :raises TransportError: the address is in use, or not ours; nothing listens then.
+        :raises TypeError: *address* is none of these.
+        :raises ValueError: *ssl* is true; this version has no TLS.
+        """
+        _check_ssl(ssl)
+        loop = get_hub().loop
+        address = os.fspath(address) if isinstance(address, os.PathLike) else address
+        if isinstance(address, tuple):
+            host, port = address[:2]
+            flags |= socket.AI_PASSIVE
+            found = getaddrinfo(host or None, port, family, socket.SOCK_STREAM, 0, flags)
+            listeners = bind_tcp(loop, found, reuse_port)
+        elif isinstance(address, (str, bytes)):
+            listeners = bind_unix(loop, address)
+        else:
+            listeners = [Listener(_take_over(loop, address))]
+        try:
+            for listener in listeners:
+                listener.listen(backlog, self.handle_accepted)
+            self._addresses += [listener.handle.getsockname() for listener in listeners]
+        except BaseException:
+            for listener in listeners:
+                listener.close()
+            raise
+        self._listeners += listeners
+
+    def handle_accepted(self, handle: StreamHandle) -> None:
+        """Start a connection over a handle that was accepted."""
+        if self.max_connections is not None and len(self._connections) >= self.max_connections:
+            handle.close()
+            return
+        transport = Transport(handle)
+        try:
+            protocol = _make_protocol(self._protocol_factory, self._timeout)
+            self._connections[transport] = protocol
+            transport.add_close_callback(self._forget, transport)
+            self.connection_made(transport, protocol)
+            transport.start(protocol)
+        except BaseException:
+            transport.abort()
+            raise
+
+    def _forget(self, transport: Transport) -> None:
+        protocol = self._connections.pop(transport)
+        self.connection_lost(transport, protocol, transport.error)
+
+    def connection_made(self, transport: Transport, protocol: Any) -> None:
+        """Called before the protocol's ``connection_made()``; for subclasses."""
+
+    def connection_lost(
+        self, transport: Transport, protocol: Any, exc: Exception | None = None
+    ) -> None:
+        """Called before the protocol's ``connection_lost()``; for subclasses."""
+
+    @switchpoint
+    def close(self, timeout: float | None = None) -> None:
+        """Accept no more, close the connections behind what is queued, and wait for all of them.
+
+        After *timeout* seconds those that are left are aborted. It can listen again afterwards.
+        """
+        self.stop_listening()
+        transports = list(self._connections)
+        for transport in transports:
+            transport.close()
+        _wait_closed(transports, timeout)
+
+    def stop_listening(self) -> None:
+        """Accept no more; the connections that there are stay."""
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close()
+
+    @switchpoint
+    def run(self) -> None:
+        """Serve until KeyboardInterrupt, which is swallowed. Nothing is closed."""
+        with contextlib.suppress(KeyboardInterrupt):
+            sleep(None)

@@ -1,0 +1,377 @@
+"""The hub: the fiber in which the event loop runs.
+
+    fiber ---- hub.switch() ----> hub ---- loop.poll() ----> libuv
+      ^                            |
+      +------ resume() <-----------+   once what it waits for has happened
+
+A fiber that has to wait says so by switching to the hub. The hub polls and drains the records, and
+what they call makes fibers ready. These run in the next turn, in the order in which they became
+ready.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from threading import get_ident
+from time import monotonic
+from typing import Any, Optional, Protocol
+
+from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import error as GreenletError  # noqa: N812 - it is a class
+
+from . import closing, limits, threads
+from ._native.loop import Loop
+from .carriers import BareFiber, Carriers, adopt, current_fiber
+from .signals import Signals
+from .switchback import Nap, SwitchBack, Throw
+from .switchpoints import assert_no_switchpoints, refuse, sections, switchpoint
+from .timers import Timer, Timers
+
+__all__ = ['Hub', 'assert_no_switchpoints', 'get_hub', 'sleep', 'switch_back', 'switchpoint']
+
+_log = logging.getLogger('gruvi_cffi.hub')
+
+_LONGEST_WAIT = 1 << 30  # ms; libuv takes an int
+
+
+class _Resumable(Protocol):
+    """What the hub can be asked to continue. It must do so once, however often it is called."""
+
+    def resume(self) -> None: ...
+
+
+class _Call:
+    """A call that the hub is asked to make."""
+
+    __slots__ = ('_args', '_callback', '_hub')
+
+    def __init__(self, hub: Hub, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._hub = hub
+        self._callback: Optional[Callable[..., object]] = callback
+        self._args = args
+
+    def resume(self) -> None:
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            self._hub.call(callback, self._args)
+
+
+class _NoLoop:
+    """In place of the loop, once the hub is closed: nobody waits."""
+
+    waiting = False
+
+    def wake(self) -> None:
+        """Wake nobody."""
+
+
+class Hub:
+    """The hub of the calling thread. Use ``get_hub()``, which makes it when it is needed.
+
+    :raises RuntimeError: not called in the thread's root fiber.
+    """
+
+    ignore_interrupt = False  # True: SIGINT does not raise KeyboardInterrupt in the root fiber
+
+    def __init__(self) -> None:
+        root = getcurrent()
+        if not threads.is_root(root):
+            raise RuntimeError('a hub can only be made in the root fiber of its thread')
+        self.name = 'Hub'
+        self.thread = get_ident()
+        self.data: dict[str, Any] = {'gruvi:next_fiber': 1}
+        self.fibers: set[BareFiber] = set()  # those that run or wait; keeps them until they end
+        self.loop: Any = Loop()
+        self.root = getattr(root, 'fiber', None) or adopt(root, 'Root')
+        self._greenlet = greenlet(self._run, root)
+        self._to_hub = self._greenlet.switch
+        self.carriers = Carriers(self._greenlet)
+        self.timers = Timers()
+        adopt(self._greenlet, 'Hub')
+        self._poller: Any = self.loop
+        self._ready: deque[_Resumable] = deque()
+        self._sleepers: list[_Resumable] = []
+        self._rising: list[_Resumable] = []
+        self._in_callback = False
+        self._stopping = False
+        self.inherited = False  # True in a forked child
+        self._gone = ''  # why it cannot be used any more
+        self._signals = Signals.install(self)
+
+    @property
+    def parent(self) -> greenlet | None:
+        return self._greenlet.parent
+
+    def is_alive(self) -> bool:
+        """Return True until the hub is closed."""
+        return not self._gone
+
+    def check(self) -> None:
+        """Raise RuntimeError if the hub is closed, or belongs to the parent process."""
+        if self._gone:
+            raise RuntimeError(self._gone)
+
+    def time(self) -> float:
+        """Return the time that ``call_at()`` goes by, in seconds."""
+        return monotonic()
+
+    # What fibers call.
+
+    def switch(self) -> Any:
+        """Let other fibers run until somebody switches back, and return what they pass.
+
+        This is a switch point.
+
+        :raises RuntimeError: the hub is closed, belongs to another thread, or is the caller.
+        """
+        if getcurrent() is self._greenlet:
+            raise RuntimeError('the hub cannot wait for itself')
+        if sections and get_ident() in sections:
+            refuse('Hub.switch')
+        if self._gone:
+            raise RuntimeError(self._gone)
+        try:
+            return self._to_hub()
+        except GreenletError as error:
+            raise RuntimeError(f'cannot switch to the hub: {error}') from None
+
+    def sleep_once(self, entry: _Resumable) -> None:
+        """Resume *entry* at the end of the next turn, behind whatever that turn makes ready."""
+        self._sleepers.append(entry)
+
+    # What may be called from any thread, signal handler or finalizer.
+
+    def make_ready(self, entry: _Resumable) -> None:
+        """Resume *entry* in the next turn. A closed hub ignores it."""
+        self._ready.append(entry)
+        # The hub says that it waits before it looks once more whether anything is ready.
+        if self._poller.waiting:
+            self._poller.wake()
+
+    def run_callback(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call ``callback(*args)`` in the hub's fiber, in the next turn. It must not switch.
+
+        What it raises is logged; a BaseException that is no Exception is raised in the root fiber.
+
+        :raises TypeError: *callback* cannot be called.
+        :raises RuntimeError: the hub is closed.
+        """
+        if not callable(callback):
+            raise TypeError(f'need something to call, not {callback!r}')
+        self.check()
+        self.make_ready(_Call(self, callback, args))
+
+    # Timers.
+
+    def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Call ``callback(*args)`` in the hub's fiber after *seconds*. In the hub's thread only."""
+        return self.timers.add(monotonic() + seconds, (callback, args))
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Call ``callback(*args)`` in the hub's fiber at *when*, in seconds of ``time()``."""
+        return self.timers.add(when, (callback, args))
+
+    # The end.
+
+    @switchpoint
+    def close(self) -> None:
+        """Cancel all fibers, close all handles, and then the loop. Doing so again does nothing.
+
+        A fiber that does not end within ``limits.CLOSE_TURNS`` turns is given up, with a warning.
+
+        :raises RuntimeError: not called in the root fiber of the hub's thread.
+        """
+        if getcurrent() is not self.root.carrier:
+            raise RuntimeError('a hub can only be closed in the root fiber of its thread')
+        if self._gone:
+            return
+        if self._signals is not None:
+            self._signals.close()
+            self._signals = None
+        closing.end_all(self)
+        self._stopping = True
+        self._to_hub()
+        self._gone = 'the hub is closed'
+        self._poller = _NoLoop()
+        loop, self.loop = self.loop, None
+        loop.close()
+
+    def abandon(self) -> None:
+        """Let go of what belongs to the parent process, in a forked child."""
+        self.inherited = True
+        self._gone = 'the hub belongs to the parent process'
+        self._stopping = True
+        self._poller = _NoLoop()
+        if self._signals is not None:
+            self._signals.abandon()
+            self._signals = None
+        if self.loop is not None:
+            self.loop.abandon()
+
+    # What runs in the hub's fiber.
+
+    def call(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        """Make a call that must not switch, and log what it raises."""
+        sections[self.thread] = 1
+        self._in_callback = True
+        try:
+            callback(*args)
+        except Exception:
+            _log.exception('exception in callback %r', callback)
+        finally:
+            self._in_callback = False
+            sections.pop(self.thread, None)
+
+    def resume_from_callback(self, switch: Callable[..., object], *args: Any) -> Any:
+        """Switch to a fiber from inside of a callback that ``run_callback()`` queued.
+
+        :raises RuntimeError: called from anywhere else.
+        """
+        depth = sections.get(self.thread, 0)
+        if getcurrent() is not self._greenlet or depth > self._in_callback:
+            raise RuntimeError('only callbacks of the hub may switch to a fiber')
+        sections.pop(self.thread, None)
+        self._in_callback = False
+        try:
+            return switch(*args)
+        finally:
+            if depth:
+                self._in_callback = True
+                sections[self.thread] = depth
+
+    def raise_in_root(self, error: BaseException) -> Throw:
+        """Raise *error* in the root fiber in the next turn, or as soon as it waits."""
+        throw = Throw(self.root, error)
+        self.make_ready(throw)
+        return throw
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._turn()
+            except GreenletExit:
+                return
+            except BaseException as error:
+                self.raise_in_root(error)
+        self.carriers.free(len(self.carriers.idle))
+
+    def _turn(self) -> None:
+        ready = self._ready
+        rising = self._rising
+        if self._sleepers:
+            rising += self._sleepers
+            self._sleepers.clear()
+        # An entry leaves the queue when it is done with. A signal handler that raises may strike
+        # anywhere; then this one is resumed again, which does nothing unless it was not yet.
+        for _ in range(len(ready)):
+            ready[0].resume()
+            ready.popleft()
+        sections[self.thread] = 1
+        try:
+            self._poll()
+        finally:
+            sections.pop(self.thread, None)
+        if self.timers.heap:
+            self._run_timers()
+        if rising:
+            ready.extend(rising)
+            rising.clear()
+        if len(self.carriers.idle) > limits.IDLE_CARRIERS:
+            self.carriers.trim(len(self.fibers))
+
+    def _poll(self) -> None:
+        loop = self._poller
+        timeout = 0
+        if not (self._ready or self._rising or self._sleepers or self._stopping):
+            timeout = self._longest_wait()
+            loop.waiting = True
+            if self._ready:
+                timeout = 0
+        try:
+            loop.poll(timeout)
+        except BaseException as error:
+            self.raise_in_root(error)
+            self._finish_drain()
+
+    def _finish_drain(self) -> None:
+        while True:
+            try:
+                return self._poller.drain()
+            except BaseException as error:
+                self.raise_in_root(error)
+
+    def _longest_wait(self) -> int:
+        """Return how long the poll may wait, in ms, or -1."""
+        when = self.timers.nearest()
+        if when is None and self._signals is None:
+            return -1
+        now = monotonic()
+        wait = -1
+        if when is not None:
+            wait = min(max(0, math.ceil((when - now) * 1000)), _LONGEST_WAIT)
+        return wait if self._signals is None else self._signals.longest_wait(now, wait)
+
+    def _run_timers(self) -> None:
+        timers = self.timers
+        now = monotonic()
+        number = timers.next_number()
+        call = timers.pop_due(now, number)
+        while call is not None:
+            self.call(*call)
+            call = timers.pop_due(now, number)
+
+
+def get_hub() -> Hub:
+    """Return the hub of the calling thread; make it the first time, which must be in its root fiber.
+
+    A hub that was closed stays the thread's hub.
+    """
+    hub = threads.state.hub
+    if hub is None:
+        if not threads.is_root(getcurrent()):
+            raise AssertionError('the first get_hub() of a thread must be in its root fiber')
+        hub = Hub()
+        threads.remember(hub)
+    return hub  # type: ignore[no-any-return]
+
+
+def switch_back(
+    timeout: float | None = None,
+    hub: Hub | None = None,
+    lock: AbstractContextManager[Any] | None = None,
+) -> SwitchBack:
+    """Return the way back into the calling fiber, for whoever it is going to wait for.
+
+    Use it as a context manager around ``hub.switch()``, which raises ``Timeout`` after *timeout*
+    seconds. With *lock*, calling the switcher takes that lock first.
+    """
+    return SwitchBack(get_hub() if hub is None else hub, timeout, lock)
+
+
+@switchpoint
+def sleep(secs: float | None) -> None:
+    """Wait *secs* seconds, or for ever if it is None.
+
+    With 0 it returns once everything that was ready has run, and what that has woken.
+
+    :raises ValueError: *secs* is negative.
+    """
+    hub = get_hub()
+    nap = Nap(current_fiber())
+    timer = None
+    if secs is not None and secs > 0:
+        timer = hub.call_later(secs, hub.make_ready, nap)
+    elif secs == 0:
+        hub.sleep_once(nap)
+    elif secs is not None:
+        raise ValueError(f'cannot sleep {secs} seconds')
+    try:
+        hub.switch()
+    finally:
+        nap.done = True
+        if timer is not None:
+            timer.cancel()

@@ -1,0 +1,125 @@
+"""Signals in the main thread's hub.
+
+    signal --> C handler --> socketpair --> the loop wakes --> Python's handler runs
+                                                                 SIGINT: ours, below
+
+libuv waits on after a signal, and Python's handlers run only between two bytecodes. So Python is told
+to write each signal's number to a socket pair, and the loop watches the other end.
+
+A KeyboardInterrupt in the middle of the hub would lose what it was about to do, so SIGINT, if its
+handler is Python's own, raises it in the root fiber, in the next turn. A second one that comes before
+that raises where it is, so that a fiber that computes for ever can be stopped; but never in the hub.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from types import FrameType
+from typing import Any, Optional, Protocol
+
+from greenlet import getcurrent
+
+from ._native.poll import READABLE, PollHandle
+from .carriers import BareFiber
+from .switchback import Throw
+
+_RECHECK = 0.02  # seconds; how long a signal may go unnoticed after someone took the wakeup fd
+
+
+class _Hub(Protocol):
+    ignore_interrupt: bool
+    loop: Any
+    root: BareFiber
+    carriers: Any
+
+    def raise_in_root(self, error: BaseException) -> Throw: ...
+
+
+class Signals:
+    """What the main thread's hub does about signals, until ``close()``."""
+
+    def __init__(self, hub: _Hub) -> None:
+        self._hub = hub
+        self._pending: Optional[Throw] = None
+        self._checked = 0.0
+        self._receiver, self._sender = socket.socketpair()
+        self._receiver.setblocking(False)
+        self._sender.setblocking(False)
+        self._poll = PollHandle(hub.loop, self._receiver.fileno())
+        self._poll.owner = self
+        self._poll.start(READABLE)
+        self._previous = self._take_wakeup_fd()
+        self._handler = self._interrupted
+        self._took_sigint = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._took_sigint:
+            signal.signal(signal.SIGINT, self._handler)
+
+    @classmethod
+    def install(cls, hub: _Hub) -> Signals | None:
+        """Return what serves *hub*; None in other threads than the main one, which get no signals."""
+        if threading.current_thread() is not threading.main_thread():
+            return None
+        return cls(hub)
+
+    def longest_wait(self, now: float, wait: int) -> int:
+        """Return how long the loop may wait in ms (-1: for ever) if *wait* is what it would like.
+
+        Others may take the wakeup fd (asyncio.run() does). To look costs a few system calls, so it is
+        not done in each turn: a long wait comes only right after a look, and a short one otherwise.
+        """
+        if 0 <= wait <= _RECHECK * 1000:
+            return wait
+        if now - self._checked < _RECHECK:
+            return int(_RECHECK * 1000)
+        self._checked = now
+        self._take_wakeup_fd()
+        return wait
+
+    def handle_ready(self, events: int, error: Exception | None) -> None:
+        try:
+            while self._receiver.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    def handle_closed(self) -> None:
+        self._receiver.close()
+        self._sender.close()
+
+    def close(self) -> None:
+        """Give back what was taken; the socket pair is closed in a later turn."""
+        self._restore()
+        self._poll.close()
+
+    def abandon(self) -> None:
+        """Give back what was taken, in a forked child."""
+        self._restore()
+        self._receiver.close()
+        self._sender.close()
+
+    def _restore(self) -> None:
+        if self._took_sigint and signal.getsignal(signal.SIGINT) == self._handler:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        current = signal.set_wakeup_fd(-1)
+        if current == self._sender.fileno():
+            current = self._previous
+        signal.set_wakeup_fd(current)
+
+    def _take_wakeup_fd(self) -> int:
+        return signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        hub = self._hub
+        if hub.ignore_interrupt:
+            return
+        if self._pending is None or self._pending.done:
+            self._pending = hub.raise_in_root(KeyboardInterrupt('SIGINT received'))
+            return
+        current = getcurrent()
+        if current is hub.carriers.parent:
+            return
+        if current is hub.root.carrier:
+            self._pending.done = True
+        raise KeyboardInterrupt('SIGINT received')

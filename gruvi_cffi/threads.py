@@ -1,0 +1,98 @@
+"""Which hub belongs to which thread, and what becomes of it when the thread or the process ends.
+
+A thread's hub is closed by a finalizer that only the thread's own storage refers to. CPython runs it
+in the thread that ends. Where it runs elsewhere (PyPy), nobody may touch the loop but to give up its
+descriptors.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from threading import get_ident
+from typing import Any, Protocol
+
+from greenlet import getcurrent, greenlet
+
+from .switchpoints import sections
+
+
+class _Hub(Protocol):
+    thread: int
+    loop: Any
+
+    def is_alive(self) -> bool: ...
+    def close(self) -> None: ...
+    def abandon(self) -> None: ...
+
+
+class _State(threading.local):
+    hub: Any = None
+    root: greenlet | None = None  # in a child that was forked in a fiber: that fiber
+    keeper: Any = None
+
+
+class _Keeper:
+    """Closes *hub* when the thread ends."""
+
+    def __init__(self, hub: _Hub) -> None:
+        self._hub = hub
+
+    def __del__(self) -> None:
+        hub = self._hub
+        if not hub.is_alive():
+            return
+        if hub.thread == get_ident():
+            hub.close()
+        else:
+            hub.abandon()
+
+
+state = _State()
+hubs: weakref.WeakSet[Any] = weakref.WeakSet()
+_inherited: list[Any] = []
+
+
+def is_root(current: greenlet) -> bool:
+    """Return True if *current* is where its thread, or this forked process, began."""
+    return current.parent is None or current is state.root
+
+
+def remember(hub: _Hub) -> None:
+    """Make *hub* the calling thread's, and close it when the thread ends."""
+    state.hub = hub
+    hubs.add(hub)
+    if threading.current_thread() is not threading.main_thread():
+        state.keeper = _Keeper(hub)
+
+
+def forget() -> None:
+    """Make the next ``get_hub()`` of this thread return a new one."""
+    state.keeper = None
+    state.hub = None
+
+
+def _at_exit() -> None:
+    hub = state.hub
+    if hub is not None and hub.is_alive() and is_root(getcurrent()):
+        hub.close()
+
+
+def _after_fork() -> None:
+    global state
+    # Kept for ever: to collect the parent's fibers would run their finally blocks here.
+    _inherited.extend(hubs)
+    hubs.clear()
+    sections.clear()
+    for hub in _inherited:
+        hub.abandon()
+    state.hub = None
+    state.keeper = None
+    state.root = getcurrent()
+
+
+atexit.register(_at_exit)
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_after_fork)

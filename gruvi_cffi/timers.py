@@ -1,0 +1,94 @@
+"""The timers of a hub: a heap with lazy cancel.
+
+Nearly every timer is cancelled: it guards a wait that ends in time. So cancelling only empties the
+timer, and when half of the heap is empty ones, the heap is rebuilt without them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+Call = tuple[Callable[..., object], tuple[Any, ...]]
+
+_FEW = 64  # cancelled timers that are not worth a rebuild
+
+_CALL = 2
+
+
+class Timer(list[Any]):
+    """A call that will be made at ``when``, in seconds of ``time.monotonic()``."""
+
+    # It is its own entry in the heap: [when, number, call or None, timers]. The number decides
+    # between equal times, so a comparison never comes to the call. With an object beside the entry,
+    # starting and cancelling took twice as long.
+    __slots__ = ()
+
+    @property
+    def when(self) -> float:
+        when: float = self[0]
+        return when
+
+    @property
+    def active(self) -> bool:
+        return self[_CALL] is not None
+
+    def cancel(self) -> None:
+        """Take the call back. Does nothing if it was made or cancelled."""
+        if self[_CALL] is not None:
+            self[_CALL] = None
+            timers: Timers = self[3]
+            timers.cancelled += 1
+            if timers.cancelled > _FEW:
+                timers.tidy()
+
+
+class Timers:
+    """What is to be called when."""
+
+    def __init__(self) -> None:
+        self.heap: list[Timer] = []
+        self.cancelled = 0  # of those in the heap
+        self._number = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self.heap) - self.cancelled
+
+    def add(self, when: float, call: Call) -> Timer:
+        """Start a timer for *call* at *when*."""
+        timer = Timer((when, next(self._number), call, self))
+        heapq.heappush(self.heap, timer)
+        return timer
+
+    def nearest(self) -> float | None:
+        """Return when the next call is due, or None if there is none."""
+        heap = self.heap
+        while heap and heap[0][_CALL] is None:
+            heapq.heappop(heap)
+            self.cancelled -= 1
+        return heap[0][0] if heap else None
+
+    def next_number(self) -> int:
+        """Return a number that only timers added from now on exceed."""
+        return next(self._number)
+
+    def pop_due(self, now: float, number: int) -> Call | None:
+        """Take out the next call that is due at *now* and was added before *number* was taken."""
+        heap = self.heap
+        while heap and heap[0][0] <= now and heap[0][1] < number:
+            timer = heapq.heappop(heap)
+            call: Call | None = timer[_CALL]
+            if call is not None:
+                timer[_CALL] = None
+                return call
+            self.cancelled -= 1
+        return None
+
+    def tidy(self) -> None:
+        """Rebuild the heap if half of it is cancelled timers."""
+        if self.cancelled * 2 > len(self.heap):
+            self.heap[:] = [timer for timer in self.heap if timer[_CALL] is not None]
+            heapq.heapify(self.heap)
+            self.cancelled = 0

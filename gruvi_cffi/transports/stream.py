@@ -1,0 +1,237 @@
+"""The transport for streams: TCP connections, Unix sockets, pipes."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Optional
+
+from .. import limits
+from .._native.pipe import PipeHandle
+from .._native.stream import DEADLINE_WRITE, Buffer, StreamHandle
+from ..errors import TransportError
+from .base import CLOSED, CLOSING, NEW, OPEN
+from .reading import ReadingTransport
+from .view import TransportSocket
+
+
+class Transport(ReadingTransport):
+    """Moves bytes between a stream handle and a protocol.
+
+    The protocol is duck-typed: one written for asyncio will do, with ``data_received()`` or, as an
+    ``asyncio.BufferedProtocol``, with ``get_buffer()`` and ``buffer_updated()``. What such a one
+    writes to a connection that is closing or broken is dropped, as asyncio does it; any other
+    gets a TransportError.
+
+    :raises TypeError: *handle* is no stream handle.
+    :raises ValueError: *mode* is none of 'r', 'w', 'rw'.
+    """
+
+    __slots__ = ('_drops', '_names', '_server_hostname')
+
+    def __init__(
+        self, handle: StreamHandle, server_hostname: str | None = None, mode: str = 'rw'
+    ) -> None:
+        if not isinstance(handle, StreamHandle):
+            raise TypeError(f'need a stream handle, not {type(handle).__name__}')
+        super().__init__(handle, mode)
+        self._server_hostname = server_hostname
+        self._names: Optional[dict[str, Any]] = None  # once the handle no longer knows them
+        self._drops = False
+
+    def __repr__(self) -> str:
+        state = ('new', 'open', 'closing', 'closed')[self._state]
+        return f'<{type(self).__name__} {state} peername={self.get_extra_info("peername")!r}>'
+
+    def start(self, protocol: Any) -> None:
+        """Bind *protocol*, call its ``connection_made()``, then read.
+
+        :raises TransportError: it was started before, or aborted.
+        """
+        if self._state != NEW:
+            raise TransportError(f'the transport {_WHY[self._state]}')
+        self._handle.set_watermarks(self._high, self._low)
+        self._state = OPEN
+        self._writable = 'w' in self._mode
+        self._handle.on_data = self._hold
+        self._bind(protocol)
+        try:
+            protocol.connection_made(self)
+        except Exception as error:
+            self._break(error)
+            raise
+        if self.is_reading():
+            self._read_on()
+
+    def set_protocol(self, protocol: Any) -> None:
+        """Have everything from now on go to *protocol*."""
+        self._bind(protocol)
+        self._open_gate()
+
+    def _bind(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._buffered = hasattr(protocol, 'get_buffer') and hasattr(protocol, 'buffer_updated')
+        asyncio = sys.modules.get('asyncio.protocols')
+        self._drops = asyncio is not None and isinstance(protocol, asyncio.BaseProtocol)
+
+    # Writing.
+
+    def write(self, data: Buffer) -> None:
+        """Queue *data* (any length); it leaves in order, with whatever else this turn writes.
+
+        :raises TypeError: *data* is no bytes-like object.
+        :raises TransportError: not started, not for writing, closed, broken, or after
+            ``write_eof()``.
+        """
+        if not self._writable:
+            self._refuse()
+            return
+        try:
+            size = self._handle.write(data)
+        except TransportError as error:
+            self._break(error)
+            self._refuse()
+            return
+        except TypeError:
+            raise TypeError(f'need a bytes-like object, not {type(data).__name__}') from None
+        if size > self._high and not self._writing_paused:
+            self._pause_writing()
+
+    def writelines(self, list_of_data: Iterable[Buffer]) -> None:
+        """Write all of *list_of_data*, as ``write()`` does."""
+        self.write(b''.join(list_of_data))
+
+    def write_eof(self) -> None:
+        """Send EOF behind what is queued; reading goes on. Twice is once.
+
+        :raises TransportError: not started, not for writing, closed, or broken.
+        """
+        if self._writable:
+            self._handle.write_eof()
+            self._writable = False
+        elif self._state != OPEN or 'w' not in self._mode:
+            self._refuse()
+
+    def can_write_eof(self) -> bool:
+        """Return True: every stream can be half-closed."""
+        return True
+
+    def _refuse(self) -> None:
+        """Raise why nothing can be written, unless the protocol does not want to know."""
+        error = self._error
+        if self._state >= CLOSING and self._drops:
+            return
+        if isinstance(error, TransportError):
+            raise type(error)(str(error), error.uv_errno)
+        if self._state != OPEN:
+            raise TransportError(f'the transport {_WHY[self._state]}')
+        if 'w' not in self._mode:
+            raise TransportError('the transport is not for writing')
+        raise TransportError('cannot write after write_eof()')
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes are queued."""
+        return self._handle.write_queue_size
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """Return the watermarks (low, high), in bytes."""
+        return self._low, self._high
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set the watermarks, in bytes: above *high* the protocol is paused, at *low* resumed.
+
+        *high* defaults to ``default_write_buffer``, or *low* if that is more, and *low* to half of
+        *high*. They count from the next write on.
+
+        :raises ValueError: not 0 <= low <= high.
+        """
+        if high is None:
+            high = max(self.default_write_buffer, low or 0)
+        if low is None:
+            low = high // 2
+        if not 0 <= low <= high:
+            raise ValueError(f'need 0 <= low <= high, not low={low}, high={high}')
+        self._high, self._low = high, low
+        if self._state == OPEN:
+            self._handle.set_watermarks(high, low)
+
+    # The end.
+
+    def close(self) -> None:
+        """Close behind what is queued; ``connection_lost(None)`` follows. Twice is once.
+
+        A peer that takes nothing for ``limits.FLUSH_TIMEOUT`` seconds loses the rest, and
+        ``connection_lost()`` is told so.
+
+        :raises TransportError: not started.
+        """
+        self._check_started()
+        if self._state != OPEN:
+            return
+        self._begin_to_close()
+        if self._handle.write_queue_size:
+            self._handle.set_deadline(DEADLINE_WRITE, limits.FLUSH_TIMEOUT)
+        self._handle.close()
+
+    def handle_timeout(self, which: int) -> None:
+        self._break(TransportError.from_errno(errno.ETIMEDOUT, 'send what was queued'))
+
+    def _begin_to_close(self) -> None:
+        if self._state < CLOSING:
+            self._names = {name: self.get_extra_info(name) for name in ('peername', 'sockname')}
+        super()._begin_to_close()
+
+    # What is known about it.
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what is known under *name*, or *default*.
+
+        ``peername``, ``sockname``, ``socket`` (a TransportSocket), ``handle``, ``server_hostname``,
+        ``pipe`` (the handle, of anything but TCP), and of a Unix socket on Linux ``unix_creds``:
+        the peer's (pid, uid, gid). Of a closed transport only the names are known.
+        """
+        look_up = _EXTRA.get(name)
+        if look_up is None:
+            return default
+        try:
+            value = look_up(self)
+        except OSError:
+            return default
+        return default if value is None else value
+
+    def _name(self, which: str) -> Any:
+        if self._names is not None:
+            return self._names[which]
+        return self._handle.getpeername() if which == 'peername' else self._handle.getsockname()
+
+    def _unix_creds(self) -> tuple[int, ...] | None:
+        view = TransportSocket(self._handle)
+        if not hasattr(socket, 'SO_PEERCRED') or view.family != socket.AF_UNIX:
+            return None
+        raw = view.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize('3i'))
+        return struct.unpack('3i', raw)  # type: ignore[arg-type]
+
+
+_WHY = {
+    NEW: 'was not started',
+    OPEN: 'was started already',
+    CLOSING: 'is closing',
+    CLOSED: 'was closed',
+}
+
+_EXTRA: dict[str, Callable[[Transport], Any]] = {
+    'handle': lambda transport: None if transport.closed else transport._handle,
+    'peername': lambda transport: transport._name('peername'),
+    'pipe': lambda transport: (
+        transport._handle
+        if isinstance(transport._handle, PipeHandle) and not transport.closed
+        else None
+    ),
+    'server_hostname': lambda transport: transport._server_hostname,
+    'sockname': lambda transport: transport._name('sockname'),
+    'socket': lambda transport: None if transport.closed else TransportSocket(transport._handle),
+    'unix_creds': Transport._unix_creds,
+}

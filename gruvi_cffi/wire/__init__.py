@@ -1,0 +1,1 @@
+"""Sans-IO: bytes in, something readable out. No loop, no fiber, no clock."""

@@ -1,0 +1,58 @@
+"""Every test must leave what it found: no handle, no fiber and no descriptor more."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import pytest
+
+from gruvi_cffi.hub import get_hub, sleep
+
+_PATIENCE = 50  # turns that what was closed gets to be gone
+
+
+def pytest_addoption(parser):
+    parser.addoption('--long', action='store_true', help='run storms and soaks at full length')
+
+
+@pytest.fixture
+def long(request):
+    """Return its second argument with --long, else its first."""
+    return lambda short, full: full if request.config.getoption('--long') else short
+
+
+def _open_descriptors():
+    return set(os.listdir('/proc/self/fd')) if os.path.isdir('/proc/self/fd') else set()
+
+
+def _living():
+    """Return names for what the hub of this thread has; an empty set after close()."""
+    hub = get_hub()
+    if not hub.is_alive():
+        return set()
+    handles = {f'handle {handle!r}' for handle in hub.loop.handles.values()}
+    return handles | {f'fiber {fiber!r}' for fiber in hub.fibers}
+
+
+def _leaked(living, descriptors):
+    found = {f'descriptor {number}' for number in _open_descriptors() - descriptors}
+    # Listing the directory takes a descriptor, whose number is free again.
+    found = {name for name in found if os.path.exists(f'/proc/self/fd/{name.split()[1]}')}
+    return found | (_living() - living)
+
+
+@pytest.fixture(autouse=True)
+def no_leaks():
+    living = _living()
+    descriptors = _open_descriptors()
+    yield
+    if not get_hub().is_alive():
+        return
+    for turn in range(_PATIENCE):
+        if not _leaked(living, descriptors):
+            return
+        if turn == 10:
+            gc.collect()
+        sleep(0)
+    pytest.fail(f'the test leaked: {", ".join(sorted(_leaked(living, descriptors)))}')
