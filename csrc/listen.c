@@ -66,7 +66,7 @@ static int accept_one(gv_stream *stream, int listener) {
     if (rc < 0)
         close(fd);
     else
-        stream->short_of = false;
+        stream->epoch = stream->handle.loop->epoch;
     return rc;
 }
 
@@ -76,12 +76,18 @@ static void accept_cb(uv_poll_t *poll, int status, int events) {
     int i;
 
     (void) events;
+    if (gv_stream_has_had_its_turn(stream))
+        return;
     for (i = 0; i < GV_ACCEPT_BATCH && status == 0; i++) {
-        if (!gv_ring_room(&stream->handle.loop->ring))
+        if (!gv_ring_room(&stream->handle.loop->ring)) {
+            gv_stream_refused(stream);
             return;
+        }
         status = accept_one(stream, fd);
     }
-    if (status < 0 && status != UV_EAGAIN)
+    if (status == UV_EAGAIN)
+        stream->short_of = false;
+    else if (status < 0)
         pause_accepting(stream, status);
 }
 

@@ -25,8 +25,8 @@ static uint64_t check_write(gv_stream *stream, uint64_t now) {
 
     if (deadline->write_timeout == 0 || stream->out.first == NULL)
         return UINT64_MAX;
-    if (deadline->write_seen != stream->sent) {
-        deadline->write_seen = stream->sent;
+    if (deadline->write_seen != gv_stream_sent(stream)) {
+        deadline->write_seen = gv_stream_sent(stream);
         deadline->write_at = now;
     }
     at = deadline->write_at + deadline->write_timeout;
@@ -87,6 +87,13 @@ void gv_stream_arm(gv_stream *stream) {
     at = sooner(at, check_read(stream, now));
     at = sooner(at, check_write(stream, now));
     gv_wheel_put(&loop->wheel, &stream->handle.deadline, at);
+}
+
+uint64_t gv_stream_sent(const gv_stream *stream) {
+    if (stream->write == NULL)
+        return stream->sent;
+    return stream->sent + stream->write_size -
+           uv_stream_get_write_queue_size(&stream->handle.uv.stream);
 }
 
 uint64_t gv_stream_now(gv_stream *stream) {
@@ -152,6 +159,19 @@ gv_stream *gv_stream_find(gv_loop *loop, int64_t id, int *rc) {
     return (gv_stream *) handle;
 }
 
+bool gv_stream_has_had_its_turn(const gv_stream *stream) {
+    const gv_loop *loop = stream->handle.loop;
+
+    return loop->starving && stream->epoch == loop->epoch;
+}
+
+void gv_stream_refused(gv_stream *stream) {
+    gv_loop *loop = stream->handle.loop;
+
+    if (stream->epoch != loop->epoch)
+        loop->refused = true;
+}
+
 void gv_stream_opened(gv_stream *stream) {
     stream->state = GV_STREAM_OPEN;
 }
@@ -195,7 +215,7 @@ int gv_stream_deadline(gv_loop *loop, int64_t id, int which, int64_t timeout_ms)
     case GV_DEADLINE_WRITE:
         deadline->write_timeout = timeout;
         deadline->write_at = now;
-        deadline->write_seen = stream->sent;
+        deadline->write_seen = gv_stream_sent(stream);
         break;
     case GV_DEADLINE_TOTAL:
         deadline->total_at = timeout == 0 ? 0 : now + timeout;

@@ -32,7 +32,8 @@ int gv_stream_read_start(gv_loop *loop, int64_t id);
 int gv_stream_read_stop(gv_loop *loop, int64_t id);
 
 /* Let the next read go to `data` (lent until its GV_READ_INTO was taken, until
- * the handle is closed, or until the next call of this); NULL takes it back. */
+ * the handle is closed, or until the next call of this); NULL takes it back, but
+ * not (UV_EALREADY) once it was filled. */
 int gv_stream_read_into(gv_loop *loop, int64_t id, char *data, int64_t len);
 
 /* Set one of the deadlines, in ms from now; -1 is off. When it comes, GV_TIMEOUT
@@ -49,7 +50,7 @@ int gv_stream_abort(gv_loop *loop, int64_t id);
 /* Listen with a bound handle, or an open one. Connections come as GV_ACCEPTED,
  * ready to use; who takes such a record owns the handle. When no descriptors or
  * memory are left (EMFILE ...) accepting pauses, and GV_PAUSED says so once until
- * a connection could be taken again. */
+ * all that wait could be taken again. */
 int gv_stream_listen(gv_loop *loop, int64_t id, int backlog);
 
 /* Get the name of our end, or of the `peer`'s, which TCP knows until GV_CLOSED was
@@ -80,12 +81,13 @@ typedef struct {
     uv_poll_t *listener;
     char *into; /* where the next read goes, or NULL: the arena */
     size_t into_size;
+    bool into_filled; /* the last one was, since it was registered */
     size_t high;
     size_t low;
-    uint64_t sent; /* bytes, ever */
-    uint64_t turn; /* in which `left` holds */
-    size_t left;   /* bytes that may be read in this turn */
-    uint64_t epoch;
+    uint64_t sent;  /* bytes, ever; without what libuv has sent of its write */
+    uint64_t turn;  /* in which `left` holds */
+    size_t left;    /* bytes that may be read in this turn */
+    uint64_t epoch; /* in which it last had something */
     int error; /* what broke the stream, or 0 */
     gv_stream_state state;
     bool want_read;
@@ -110,6 +112,16 @@ void gv_stream_opened(gv_stream *stream);
 
 /* It can no more be used: report it once, and remember `error`. */
 void gv_stream_break(gv_stream *stream, int error);
+
+/* Someone found no room in the last turn, and this one had something since
+ * everybody was served: it waits, or the same ones would come first for ever. */
+bool gv_stream_has_had_its_turn(const gv_stream *stream);
+
+/* There is no room for what it has. */
+void gv_stream_refused(gv_stream *stream);
+
+/* Return how many bytes have left, ever. */
+uint64_t gv_stream_sent(const gv_stream *stream);
 
 /* Put it on the wheel for its nearest deadline. */
 void gv_stream_arm(gv_stream *stream);

@@ -2,9 +2,11 @@
 #include "csrc/stream.h"
 
 /* Nothing for you now; libuv comes again, since epoll is level-triggered. */
-static void refuse(uv_buf_t *buf) {
+static void refuse(gv_stream *stream, uv_buf_t *buf) {
     buf->base = NULL;
     buf->len = 0;
+    /* The peer was not idle: we are the ones who have no room. */
+    stream->handle.deadline.read_at = uv_now(&stream->handle.loop->uv);
 }
 
 static bool may_read(gv_stream *stream) {
@@ -16,15 +18,11 @@ static bool may_read(gv_stream *stream) {
         stream->left = loop->share;
         loop->ready++;
     }
-    if (stream->left == 0)
-        return false;
-    /* Someone found no room in the last turn; whoever had something since
-     * everybody was served waits, or the same ones would come first for ever. */
-    if (loop->starving && stream->epoch == loop->epoch)
+    if (stream->left == 0 || gv_stream_has_had_its_turn(stream))
         return false;
     if (gv_ring_room(ring) && ring->arena_size - ring->arena_used >= GV_READ_MIN)
         return true;
-    loop->refused = true;
+    gv_stream_refused(stream);
     return false;
 }
 
@@ -35,7 +33,7 @@ static void alloc_cb(uv_handle_t *uv, size_t suggested, uv_buf_t *buf) {
 
     (void) suggested;
     if (!may_read(stream)) {
-        refuse(buf);
+        refuse(stream, buf);
     } else if (stream->into != NULL) {
         buf->base = stream->into;
         buf->len = stream->into_size;
@@ -53,6 +51,7 @@ static void got(gv_stream *stream, size_t len) {
     stream->handle.deadline.read_at = uv_now(&loop->uv);
     if (stream->into != NULL) {
         stream->into = NULL;
+        stream->into_filled = true;
         stream->left = 0; /* what is behind it goes to the next buffer, uncopied */
         gv_ring_put(ring, stream->handle.source.id, GV_READ_INTO, (int64_t) len, 0);
         return;
@@ -142,6 +141,9 @@ int gv_stream_read_into(gv_loop *loop, int64_t id, char *data, int64_t len) {
         return rc;
     if (data != NULL && len < 1)
         return UV_EINVAL;
+    if (data == NULL && stream->into_filled)
+        return UV_EALREADY;
+    stream->into_filled = false;
     stream->into = data;
     stream->into_size = (size_t) len;
     return 0;

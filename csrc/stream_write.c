@@ -60,7 +60,7 @@ static void send_later(gv_stream *stream) {
     }
     if (deadline->write_timeout != 0) { /* what was queued starts to wait, or has moved on */
         deadline->write_at = gv_stream_now(stream);
-        deadline->write_seen = stream->sent;
+        deadline->write_seen = gv_stream_sent(stream);
         gv_stream_arm(stream);
     }
 }

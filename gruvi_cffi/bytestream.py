@@ -114,11 +114,10 @@ class Stream:
         :raises Timeout: nothing came in time.
         :raises TransportError: the connection broke, and nothing is left.
         """
-        if size == 0:
-            return b''
-        buffer = self._readable()
-        buffer.wait_for_data(timeout)
-        return buffer.take_chunk(size)
+        buffer = self._buffer
+        if buffer is None or self._closed or size == 0:
+            return b'' if size == 0 else self._readable().read_chunk(size, timeout)
+        return buffer.read_chunk(size, timeout)
 
     @switchpoint
     def readexactly(self, size: int, timeout: float | None = -1) -> bytes:
@@ -215,7 +214,7 @@ class Stream:
         """Return what has come without taking it, after waiting for some; *size* is ignored."""
         buffer = self._readable()
         buffer.wait_for_data(timeout)
-        data = buffer.peek()
+        data = buffer.peek_chunk()
         if not data:
             buffer.check()
         return data

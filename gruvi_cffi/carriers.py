@@ -1,8 +1,8 @@
 """Carriers: the greenlets that fibers run on.
 
-A new greenlet costs twenty times as much as one that is used again, so a fiber leases a carrier from
-its hub's pool when it first runs, and gives it back when it ends. Name, context, result and exception
-belong to the fiber.
+A new greenlet costs twenty times as much as one that is used again, so a fiber leases a carrier
+from its hub's pool when it first runs, and gives it back when it ends. Name, context, result and
+exception belong to the fiber.
 """
 
 from __future__ import annotations
@@ -56,14 +56,15 @@ class _Lessee(Protocol):
 
 def current_fiber() -> BareFiber:
     """Return what is running: a Fiber, or the thread's root or hub."""
-    current = getcurrent()
+    current: Any = getcurrent()
     try:
-        return current.fiber  # type: ignore[no-any-return]
+        fiber: BareFiber = current.fiber
+        return fiber
     except AttributeError:
         return adopt(current, 'Root')
 
 
-def adopt(native: greenlet, name: str) -> BareFiber:
+def adopt(native: Any, name: str) -> BareFiber:
     """Give a greenlet that is not a carrier what makes it known as a fiber."""
     fiber = BareFiber(name, native)
     native.fiber = fiber

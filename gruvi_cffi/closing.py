@@ -14,6 +14,7 @@ _log = logging.getLogger('gruvi_cffi.hub')
 
 
 class _Hub(Protocol):
+    exiting: bool
     fibers: set[BareFiber]
     root: BareFiber
     loop: Any
@@ -41,8 +42,9 @@ def _end_fibers(hub: _Hub) -> None:
         for fiber in hub.fibers - cancelled:
             cancelled.add(fiber)
             hub.make_ready(Throw(fiber, Cancelled('hub closed')))
+    level = logging.DEBUG if hub.exiting else logging.WARNING
     for fiber in hub.fibers:
-        _log.warning('fiber %s did not end when its hub was closed', fiber.name)
+        _log.log(level, 'fiber %s did not end when its hub was closed', fiber.name)
     hub.fibers.clear()
 
 

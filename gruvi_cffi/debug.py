@@ -20,7 +20,7 @@ _SWITCHPOINT = re.compile(r'<switchpoint (.*)>')
 
 
 def dump_fibers() -> str:
-    """Return each fiber's name, age, what it waits for, and its stack, for all hubs of the process."""
+    """Return name, age, what it waits for and stack of each fiber of the process."""
     parts = []
     for hub in sorted(hubs, key=lambda hub: hub.thread):
         running = sys._current_frames().get(hub.thread)
@@ -30,9 +30,9 @@ def dump_fibers() -> str:
 
 
 def dump_fibers_on(signum: int) -> None:
-    """Print ``dump_fibers()`` to stderr whenever the signal *signum* comes. In the main thread only.
+    """Print ``dump_fibers()`` to stderr whenever the signal *signum* comes.
 
-    It comes while the hub waits, too. A fiber that computes is shown where it is.
+    To be called in the main thread. It comes while the hub waits, too. A fiber that computes is shown where it is.
     """
     signal.signal(signum, _print)
 

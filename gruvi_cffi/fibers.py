@@ -55,8 +55,6 @@ class Fiber(BareFiber):
     )  # fmt: skip
 
     _name: Any  # a number until somebody asks for it
-    _error: Optional[BaseException]
-    _result: Any
 
     def __init__(
         self,
@@ -82,7 +80,9 @@ class Fiber(BareFiber):
         self._contextvars: Any = contextvars.copy_context()
         self._state = _NEW
         self._callbacks: deque[DoneCallback] = deque()
-        self._result = self._error = self._traceback = None
+        self._result: Any = None
+        self._error: Optional[BaseException] = None
+        self._traceback: Optional[TracebackType] = None
 
     @property
     def name(self) -> str:
@@ -162,9 +162,7 @@ class Fiber(BareFiber):
         # The traceback of the fiber alone: each raise would add to it.
         raise self._error.with_traceback(self._traceback)
 
-    def add_done_callback(
-        self, callback: Callable[..., object], *args: Any
-    ) -> DoneCallback | None:
+    def add_done_callback(self, callback: Callable[..., object], *args: Any) -> DoneCallback | None:
         """Call ``callback(*args)`` when it ends, and return a handle; call it now if it has ended.
 
         It must not switch. What it raises is logged.

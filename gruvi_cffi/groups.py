@@ -1,7 +1,8 @@
 """Structure for waiting: a limit of time for a block, and fibers that do not outlive one.
 
-Both may have to interrupt a fiber that waits somewhere inside of the block. Each throws an exception
-of its own into it, and knows that one again when it comes out, so nested ones are told apart.
+Both may have to interrupt a fiber that waits somewhere inside of the block. Each throws an
+exception of its own into it, and knows that one again when it comes out, so nested ones are told
+apart.
 """
 
 from __future__ import annotations
@@ -88,8 +89,8 @@ class timeout:  # noqa: N801 - used like a function
 class FiberGroup:
     """Fibers that have all ended when the block is left.
 
-    The first exception, of one of them or of the block, cancels the rest and is raised when all have
-    ended; if there were several, in an ExceptionGroup. Leaving the block is a switch point.
+    The first exception, of one of them or of the block, cancels the rest and is raised when all
+    have ended; if there were several, in an ExceptionGroup. Leaving the block is a switch point.
     """
 
     def __init__(self) -> None:
@@ -161,7 +162,7 @@ class FiberGroup:
             self._nap = Nap(self._parent)
             try:
                 self._hub.switch()
-            except BaseException as error:  # noqa: BLE001 - raised again when all have ended
+            except BaseException as error:  # raised again when all have ended
                 stopped = stopped or error
                 self._cancel_members()
             finally:

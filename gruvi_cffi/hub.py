@@ -99,6 +99,7 @@ class Hub:
         self._in_callback = False
         self._stopping = False
         self.inherited = False  # True in a forked child
+        self.exiting = False  # True when the process ends: what is given up then is no surprise
         self._gone = ''  # why it cannot be used any more
         self._signals = Signals.install(self)
 
@@ -300,7 +301,8 @@ class Hub:
     def _finish_drain(self) -> None:
         while True:
             try:
-                return self._poller.drain()
+                self._poller.drain()
+                return
             except BaseException as error:
                 self.raise_in_root(error)
 
@@ -326,11 +328,12 @@ class Hub:
 
 
 def get_hub() -> Hub:
-    """Return the hub of the calling thread; make it the first time, which must be in its root fiber.
+    """Return the hub of the calling thread.
 
-    A hub that was closed stays the thread's hub.
+    The first call makes it, and must be in the root fiber of the thread. A hub that was closed
+    stays the thread's hub.
     """
-    hub = threads.state.hub
+    hub = threads.state.hub or threads.find()
     if hub is None:
         if not threads.is_root(getcurrent()):
             raise AssertionError('the first get_hub() of a thread must be in its root fiber')

@@ -31,7 +31,7 @@ class ContextLogger:
         self.context = context
 
     def log(self, level: int, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Write *msg* at *level*. Of the keywords, exc_info, stack_info and extra are not formatted."""
+        """Write *msg* at *level*; exc_info, stack_info and extra are as in the standard library."""
         self._write(level, msg, args, kwargs)
 
     def trace(self, msg: str, *args: Any, **kwargs: Any) -> None:
@@ -63,9 +63,7 @@ class ContextLogger:
         kwargs.setdefault('exc_info', sys.exc_info())
         self._write(logging.ERROR, msg, args, kwargs)
 
-    def _write(
-        self, level: int, msg: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def _write(self, level: int, msg: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         logger = self._logger
         if not logger.isEnabledFor(level):
             return

@@ -3,12 +3,13 @@
     signal --> C handler --> socketpair --> the loop wakes --> Python's handler runs
                                                                  SIGINT: ours, below
 
-libuv waits on after a signal, and Python's handlers run only between two bytecodes. So Python is told
-to write each signal's number to a socket pair, and the loop watches the other end.
+libuv waits on after a signal, and Python's handlers run only between two bytecodes. So Python is
+told to write each signal's number to a socket pair, and the loop watches the other end.
 
 A KeyboardInterrupt in the middle of the hub would lose what it was about to do, so SIGINT, if its
-handler is Python's own, raises it in the root fiber, in the next turn. A second one that comes before
-that raises where it is, so that a fiber that computes for ever can be stopped; but never in the hub.
+handler is Python's own, raises it in the root fiber, in the next turn. A second one that comes
+before that raises where it is, so that a fiber that computes for ever can be stopped; but never in
+the hub.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Signals:
 
     @classmethod
     def install(cls, hub: _Hub) -> Signals | None:
-        """Return what serves *hub*; None in other threads than the main one, which get no signals."""
+        """Return what serves *hub*; None in any thread but the main one: it gets no signals."""
         if threading.current_thread() is not threading.main_thread():
             return None
         return cls(hub)
@@ -66,8 +67,8 @@ class Signals:
     def longest_wait(self, now: float, wait: int) -> int:
         """Return how long the loop may wait in ms (-1: for ever) if *wait* is what it would like.
 
-        Others may take the wakeup fd (asyncio.run() does). To look costs a few system calls, so it is
-        not done in each turn: a long wait comes only right after a look, and a short one otherwise.
+        Others may take the wakeup fd (asyncio.run() does). To look costs a few system calls, so it
+        is not done in each turn: a long wait comes only right after a look, a short one otherwise.
         """
         if 0 <= wait <= _RECHECK * 1000:
             return wait

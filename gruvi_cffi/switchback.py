@@ -1,4 +1,4 @@
-"""How a fiber waits: it hands out a switcher, switches to the hub, and the first who calls wakes it."""
+"""How a fiber waits: it hands out a switcher, switches to the hub, and the first call wakes it."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class Nap:
 class SwitchBack:
     """A way back into one wait of one fiber, for whoever it waits for.
 
-    ``switch(value)``, ``throw(...)`` and the call with any arguments may come from any thread, signal
-    handler or finalizer; only the first has any effect, and none after the block was left.
+    ``switch(value)``, ``throw(...)`` and the call with any arguments may come from any thread,
+    signal handler or finalizer; only the first has any effect, and none after the block was left.
     """
 
     # No slots: made for every wait, so what is rarely set costs nothing as a class attribute.
@@ -124,7 +124,7 @@ class SwitchBack:
         value: BaseException | object = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        """Make the ``hub.switch()`` of the fiber raise: an instance, or a class and its argument."""
+        """Make ``hub.switch()`` of the fiber raise: an instance, or a class with an argument."""
         if self._claim():
             self._error = as_exception(kind, value, traceback)
             self._hub.make_ready(self)

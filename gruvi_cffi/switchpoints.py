@@ -99,7 +99,7 @@ def _wrapper(function: Callable[..., Any], template: str) -> FunctionType:
     source = template.format(name=name, parameters=parameters, arguments=arguments)
     qualname = function.__qualname__
     namespace: dict[str, Any] = {}
-    exec(compile(source, f'<switchpoint {qualname}>', 'exec'), namespace)  # noqa: S102
+    exec(compile(source, f'<switchpoint {qualname}>', 'exec'), namespace)
     made = namespace['make'](function, qualname, sections, get_ident, refuse, _checked)
     return cast(FunctionType, made)
 

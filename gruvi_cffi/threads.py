@@ -1,8 +1,8 @@
 """Which hub belongs to which thread, and what becomes of it when the thread or the process ends.
 
-A thread's hub is closed by a finalizer that only the thread's own storage refers to. CPython runs it
-in the thread that ends. Where it runs elsewhere (PyPy), nobody may touch the loop but to give up its
-descriptors.
+A thread's hub is closed by a finalizer that only the thread's own storage refers to. CPython runs
+it in the thread that ends. Where it runs elsewhere (PyPy), nobody may touch the loop but to give up
+its descriptors.
 """
 
 from __future__ import annotations
@@ -45,7 +45,11 @@ class _Keeper:
         if not hub.is_alive():
             return
         if hub.thread == get_ident():
-            hub.close()
+            _ending[hub.thread] = hub
+            try:
+                hub.close()
+            finally:
+                del _ending[hub.thread]
         else:
             hub.abandon()
 
@@ -53,11 +57,17 @@ class _Keeper:
 state = _State()
 hubs: weakref.WeakSet[Any] = weakref.WeakSet()
 _inherited: list[Any] = []
+_ending: dict[int, Any] = {}  # hubs of threads whose own storage is gone already
 
 
 def is_root(current: greenlet) -> bool:
     """Return True if *current* is where its thread, or this forked process, began."""
     return current.parent is None or current is state.root
+
+
+def find() -> Any:
+    """Return the hub of the calling thread, or None."""
+    return state.hub or _ending.get(get_ident())
 
 
 def remember(hub: _Hub) -> None:
@@ -77,15 +87,16 @@ def forget() -> None:
 def _at_exit() -> None:
     hub = state.hub
     if hub is not None and hub.is_alive() and is_root(getcurrent()):
+        hub.exiting = True
         hub.close()
 
 
 def _after_fork() -> None:
-    global state
     # Kept for ever: to collect the parent's fibers would run their finally blocks here.
     _inherited.extend(hubs)
     hubs.clear()
     sections.clear()
+    _ending.clear()
     for hub in _inherited:
         hub.abandon()
     state.hub = None

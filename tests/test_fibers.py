@@ -133,7 +133,7 @@ def test_result_of_a_cancelled_fiber_is_cancelled():
 
 
 def test_a_fiber_cannot_wait_for_itself():
-    fiber = spawn(lambda: fiber.join())
+    fiber = spawn(lambda: Fiber.join(fiber))
     with pytest.raises(RuntimeError, match='itself'):
         fiber.result()
 
@@ -165,6 +165,7 @@ def test_an_exception_with_a_done_callback_is_not_logged(caplog):
 
 def test_who_stops_waiting_is_not_registered_any_more(caplog):
     with switch_back() as switcher:
+
         def run():
             with switch_back() as own:
                 switcher.switch(own)
@@ -535,7 +536,9 @@ def test_the_pool_keeps_a_bounded_number_and_frees_the_oldest(monkeypatch):
     sleep(0)
     assert 0 < len(pool.idle) <= 20
     newest = max(carrier.serial for carrier in pool.idle)
-    assert {carrier.serial for carrier in pool.idle} == set(range(newest - len(pool.idle) + 1, newest + 1))
+    assert {carrier.serial for carrier in pool.idle} == set(
+        range(newest - len(pool.idle) + 1, newest + 1)
+    )
 
 
 # Scale.

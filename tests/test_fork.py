@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings('ignore:This process.*is multi-threaded:
 
 
 def in_child(function):
-    """Fork, run *function* in the child, and return what its exit status was: 0 if it did not raise."""
+    """Fork, run *function* in the child, and return its exit status: 0 if it did not raise."""
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -24,7 +24,7 @@ def in_child(function):
         try:
             function()
             code = 0
-        except BaseException:  # noqa: BLE001 - the child must not go on as a test run
+        except BaseException:  # the child must not go on as a test run
             traceback.print_exc()
         finally:
             sys.stderr.flush()
@@ -101,7 +101,11 @@ def test_a_child_drops_its_copies_of_the_parents_descriptors():
 
     def child():
         left = {number for number in os.listdir('/proc/self/fd') if number in before}
-        targets = [os.readlink(f'/proc/self/fd/{number}') for number in left if os.path.exists(f'/proc/self/fd/{number}')]
+        targets = [
+            os.readlink(f'/proc/self/fd/{number}')
+            for number in left
+            if os.path.exists(f'/proc/self/fd/{number}')
+        ]
         assert not any('eventpoll' in target or 'eventfd' in target for target in targets), targets
 
     assert in_child(child) == 0

@@ -46,7 +46,9 @@ def test_in_a_fiber():
         spawn(run).result()
 
 
-@pytest.mark.parametrize(('outer', 'inner', 'expired'), [(0.001, 10, 'outer'), (10, 0.001, 'inner')])
+@pytest.mark.parametrize(
+    ('outer', 'inner', 'expired'), [(0.001, 10, 'outer'), (10, 0.001, 'inner')]
+)
 def test_nested_ones_are_told_apart(outer, inner, expired):
     caught = []
     try:

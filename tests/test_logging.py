@@ -7,11 +7,28 @@ from gruvi_cffi.fibers import spawn
 from gruvi_cffi.logging import TRACE, ContextLogger, get_logger
 
 
+class Keeper(logging.Handler):
+    """Keeps the records it gets."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
 @pytest.fixture
-def records(caplog):
-    """What is logged, with the level at DEBUG."""
-    caplog.set_level(TRACE, logger='gruvi_cffi')
-    return caplog.records
+def records():
+    """What is logged, at every level."""
+    logger = logging.getLogger('gruvi_cffi')
+    keeper = Keeper()
+    level = logger.level
+    logger.addHandler(keeper)
+    logger.setLevel(TRACE)
+    yield keeper.records
+    logger.setLevel(level)
+    logger.removeHandler(keeper)
 
 
 def test_without_context_it_is_the_same_object():
@@ -72,7 +89,7 @@ def test_trace_has_a_name():
 
 def test_arguments_are_formatted_with_braces(records):
     log = get_logger()
-    log.info('{} and {name!r}', 1, name='x')
+    log.info('{} and {name!r}', 1, name='x')  # noqa: PLE1205 - not the standard library
     assert records[-1].getMessage().endswith("1 and 'x'")
 
 

@@ -209,5 +209,7 @@ def test_the_interpreter_exits_silently_and_promptly(program):
 def test_sys_exit_in_the_root_fiber_keeps_its_code():
     program = 'import sys\nfrom gruvi_cffi.fibers import *\nfrom gruvi_cffi.hub import *\n'
     program += 'spawn(sleep, None)\nsleep(0)\nsys.exit(7)\n'
-    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, timeout=10, check=False
+    )
     assert (done.returncode, done.stderr) == (7, '')

@@ -119,9 +119,13 @@ class ReadingTransport(BaseTransport):
     # A BufferedProtocol.
 
     def _next_buffer(self, sizehint: int) -> Any:
-        buffer = self._protocol.get_buffer(sizehint)
-        if not len(buffer):
-            raise RuntimeError('get_buffer() returned an empty buffer')
+        try:
+            buffer = self._protocol.get_buffer(sizehint)
+            if not len(buffer):
+                raise RuntimeError('get_buffer() returned an empty buffer')
+        except Exception as error:
+            self._break(error)
+            raise
         return buffer
 
     def _offer_buffer(self) -> None:

@@ -47,7 +47,8 @@ class ByteBuffer:
         if self._start == 0 and (size < 0 or len(first) <= size):
             self._chunks.popleft()
             self._size -= len(first)
-            self._forget_scan(b'')
+            if self._delim:
+                self._forget_scan(b'')
             return first
         left = len(first) - self._start
         return self.take(left if size < 0 else min(size, left))
