@@ -152,13 +152,14 @@ class Stream:
     def readuntil(
         self,
         delim: bytes = b'\n',
-        limit: int = limits.LINE_LIMIT,
+        limit: int | None = None,
         timeout: float | None = -1,
     ) -> bytes:
         """Return what there is up to *delim*, which is included.
 
         :raises IncompleteRead: the stream ended before; what there was is in its ``partial``.
-        :raises StreamError: there is none in *limit* bytes, which stay in the stream.
+        :raises StreamError: there is none in *limit* bytes (``limits.LINE_LIMIT`` by default), which
+            stay in the stream.
         :raises Timeout: it did not come in time.
         :raises TransportError: the connection broke, and nothing is left.
         """
@@ -168,13 +169,14 @@ class Stream:
         return line
 
     def _read_line(
-        self, delim: bytes, limit: int, timeout: float | None, most: int = limits.LINE_LIMIT
+        self, delim: bytes, limit: int, timeout: float | None, most: int | None = None
     ) -> bytes:
         if not delim:
             raise ValueError('need a delimiter of at least one byte')
         buffer = self._readable()
         if limit >= 0:
             return buffer.get_chunk(limit, delim, timeout)
+        most = limits.LINE_LIMIT if most is None else most
         end = buffer.wait_for_delimiter(delim, most + 1, timeout)
         if end > most:
             raise StreamError(f'no delimiter {delim!r} in {most} bytes')

@@ -116,10 +116,11 @@ class TextStream:
         most = limits.LINE_LIMIT if size < 0 else size
         while True:
             end = self._line_end()
-            if end >= 0:
-                return self._take(min(end, most) if size >= 0 else end)
+            if 0 <= end <= most:
+                return self._take(end)
             if len(self._text) >= most:
                 if size < 0:
+                    self._searched = 0
                     raise StreamError(f'no end of line in {most} characters')
                 return self._take(most)
             if not self._fill():
