@@ -38,7 +38,7 @@ HEADERS = [
 ]
 
 # Of the libraries' own, and of our headers' unmarked parts, what Python needs to know.
-CONSTANTS = ['GV_TRY_SIZE', 'OPENSSL_VERSION_STRING', 'UV_EBADF']
+CONSTANTS = ['GV_TRY_SIZE', 'OPENSSL_VERSION_STRING', 'UV_EALREADY', 'UV_EBADF']
 
 CFLAGS = ['-std=c11', '-D_GNU_SOURCE']
 

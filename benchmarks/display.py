@@ -1,4 +1,4 @@
-"""What is seen while a benchmark runs: a live bar on a terminal, a line for each round elsewhere."""
+"""What a benchmark shows as it runs: a live bar on a terminal, a line for each round elsewhere."""
 
 from __future__ import annotations
 

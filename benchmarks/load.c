@@ -281,8 +281,8 @@ static void fail_late_ones(struct load *load, double time) {
         if (connection->state == CONNECTING)
             fail(load, connection, "could not connect in %g seconds", load->timeout);
         else
-            fail(load, connection, "only %zu of %zu bytes came back in %g seconds",
-                 connection->got, load->size, load->timeout);
+            fail(load, connection, "only %zu of %zu bytes came back in %g seconds", connection->got,
+                 load->size, load->timeout);
     }
 }
 

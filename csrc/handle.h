@@ -30,10 +30,10 @@ typedef struct gv_handle gv_handle;
 
 /* What a type of handle does when the loop comes to it. */
 typedef struct {
-    void (*flush)(gv_handle *handle);                    /* it was marked dirty */
-    void (*expired)(gv_handle *handle, uint64_t now);    /* its bucket is due; fire or put back */
-    void (*closing)(gv_handle *handle);                  /* just before uv_close() */
-    void (*closed)(gv_handle *handle);                   /* libuv has let go of it */
+    void (*flush)(gv_handle *handle);                 /* it was marked dirty */
+    void (*expired)(gv_handle *handle, uint64_t now); /* its bucket is due; fire or put back */
+    void (*closing)(gv_handle *handle);               /* just before uv_close() */
+    void (*closed)(gv_handle *handle);                /* libuv has let go of it */
 } gv_handle_ops;
 
 struct gv_handle {
@@ -44,7 +44,7 @@ struct gv_handle {
     gv_handle *next_dirty;
     gv_type type;
     bool dirty;
-    bool shut; /* uv_close() was called */
+    bool shut;         /* uv_close() was called */
     bool was_blocking; /* a foreign fd: O_NONBLOCK goes when we go */
     union {
         uv_handle_t any;
@@ -59,7 +59,7 @@ struct gv_handle {
 enum { GV_SLOT_CHUNK = 1024, GV_SLOT_CHUNKS = 16384 };
 
 typedef struct {
-    gv_handle *handle;   /* NULL while free */
+    gv_handle *handle; /* NULL while free */
     uint32_t generation;
     uint32_t next_free;
 } gv_slot;

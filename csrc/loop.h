@@ -78,12 +78,12 @@ struct gv_loop {
 
     /* Sharing out the arena and the ring, see stream.c. */
     size_t read_limit;
-    size_t share;     /* what one handle may read in this turn */
+    size_t share; /* what one handle may read in this turn */
     uint64_t turn;
-    uint64_t epoch;   /* goes on when everybody has had a turn */
-    int64_t ready;    /* handles that wanted to read in this turn */
-    bool refused;     /* someone was sent away in this turn: no room */
-    bool starving;    /* ... and in the last: who had something in this epoch waits */
+    uint64_t epoch; /* goes on when everybody has had a turn */
+    int64_t ready;  /* handles that wanted to read in this turn */
+    bool refused;   /* someone was sent away in this turn: no room */
+    bool starving;  /* ... and in the last: who had something in this epoch waits */
 };
 
 /* 0 if the calling thread may use the loop, else the code to return. */

@@ -25,9 +25,8 @@ static void poll_cb(uv_poll_t *poll, int status, int events) {
     if (status < 0)
         handle->source.status = status;
     else
-        handle->source.status = waits && handle->source.status > 0
-                                    ? handle->source.status | events
-                                    : events;
+        handle->source.status =
+            waits && handle->source.status > 0 ? handle->source.status | events : events;
     gv_ring_report(&handle->loop->ring, &handle->source, GV_READY);
 }
 

@@ -6,10 +6,7 @@
 
 /* cdef: begin */
 
-enum {
-    GV_POLL_READABLE = 1,
-    GV_POLL_WRITABLE = 2
-};
+enum { GV_POLL_READABLE = 1, GV_POLL_WRITABLE = 2 };
 
 /* Watch an open fd, which stays the caller's and must stay open until
  * gv_handle_close(). Returns an id or a negative code (UV_EEXIST: it is watched

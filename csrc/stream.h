@@ -88,7 +88,7 @@ typedef struct {
     uint64_t turn;  /* in which `left` holds */
     size_t left;    /* bytes that may be read in this turn */
     uint64_t epoch; /* in which it last had something */
-    int error; /* what broke the stream, or 0 */
+    int error;      /* what broke the stream, or 0 */
     gv_stream_state state;
     bool want_read;
     bool reading;
@@ -96,8 +96,8 @@ typedef struct {
     bool above;  /* the high watermark, so that GV_DRAIN is due */
     bool ending; /* write_eof was asked for */
     bool ended;
-    bool closing; /* as soon as the queue is empty */
-    bool short_of; /* descriptors or memory, and said so */
+    bool closing;        /* as soon as the queue is empty */
+    bool short_of;       /* descriptors or memory, and said so */
     gv_sockaddr_ip peer; /* of TCP; family 0 while unknown */
 } gv_stream;
 

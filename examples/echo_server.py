@@ -1,6 +1,6 @@
 """Send everything back: a fiber for each connection.
 
-    python examples/echo_server.py [localhost:7007]
+python examples/echo_server.py [localhost:7007]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Send each line of the input to a server that answers with a line, and print the answers.
 
-    python examples/line_client.py localhost:7007
+python examples/line_client.py localhost:7007
 """
 
 from __future__ import annotations

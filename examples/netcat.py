@@ -2,8 +2,8 @@
 
     python examples/netcat.py localhost:7007
 
-At the end of the input the connection is half closed: the server sees EOF and may still send. Neither
-direction runs ahead of its reader, whatever the sizes.
+At the end of the input the connection is half closed: the server sees EOF and may still send.
+Neither direction runs ahead of its reader, whatever the sizes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A server that keeps values under names, and its client.
 
-    python examples/store.py [localhost:7007]
+python examples/store.py [localhost:7007]
 """
 
 from __future__ import annotations

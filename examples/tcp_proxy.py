@@ -2,8 +2,9 @@
 
     python examples/tcp_proxy.py localhost:7008 localhost:7007
 
-Two fibers for each connection, one a direction. A slow reader on one side slows the writer on the other:
-write() waits, so nothing is read, so the peer has to wait. A failure of one side ends the other.
+Two fibers for each connection, one a direction. A slow reader on one side slows the writer on the
+other: write() waits, so nothing is read, so the peer has to wait. A failure of one side
+ends the other.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ class Stream:
     """A blocking view of *transport*: what ``io.BufferedIOBase`` offers, for fibers.
 
     *mode* is 'r', 'w' or 'rw'; with *autoclose* the transport is closed with the stream. *timeout*,
-    in seconds, is the limit for each call that waits; each takes one of its own too, where -1 is the
-    stream's. A call that times out or is cancelled has taken nothing out of the stream.
+    in seconds, is the limit for each call that waits; each takes one of its own too, where -1 is
+    the stream's. A call that times out or is cancelled has taken nothing out of the stream.
 
     Every method raises StreamError once the stream is closed, or if it is not for that direction.
     """
@@ -135,9 +135,7 @@ class Stream:
         return data
 
     @switchpoint
-    def readline(
-        self, limit: int = -1, delim: bytes = b'\n', timeout: float | None = -1
-    ) -> bytes:
+    def readline(self, limit: int = -1, delim: bytes = b'\n', timeout: float | None = -1) -> bytes:
         """Return a line with its end, which is *delim*; at the end or after *limit* bytes, a part.
 
         :raises StreamError: without *limit*, if a line is longer than ``limits.LINE_LIMIT`` bytes.
@@ -158,8 +156,8 @@ class Stream:
         """Return what there is up to *delim*, which is included.
 
         :raises IncompleteRead: the stream ended before; what there was is in its ``partial``.
-        :raises StreamError: there is none in *limit* bytes (``limits.LINE_LIMIT`` by default), which
-            stay in the stream.
+        :raises StreamError: there is none in *limit* bytes (``limits.LINE_LIMIT`` by default),
+            which stay in the stream.
         :raises Timeout: it did not come in time.
         :raises TransportError: the connection broke, and nothing is left.
         """
@@ -185,7 +183,7 @@ class Stream:
     @switchpoint
     def readlines(self, hint: int = -1, timeout: float | None = -1) -> list[bytes]:
         """Return lines up to the end, or until they have more than *hint* bytes together."""
-        lines = []
+        lines: list[bytes] = []
         total = 0
         while True:
             line = self._read_line(b'\n', -1, timeout)
@@ -360,4 +358,3 @@ class Stream:
 
 # Without inheriting: its finalizer would call close(), which may wait, wherever the collector runs.
 io.BufferedIOBase.register(Stream)
-

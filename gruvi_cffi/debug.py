@@ -32,7 +32,8 @@ def dump_fibers() -> str:
 def dump_fibers_on(signum: int) -> None:
     """Print ``dump_fibers()`` to stderr whenever the signal *signum* comes.
 
-    To be called in the main thread. It comes while the hub waits, too. A fiber that computes is shown where it is.
+    To be called in the main thread. It comes while the hub waits, too. A fiber that
+    computes is shown where it is.
     """
     signal.signal(signum, _print)
 

@@ -89,7 +89,7 @@ class ConnectTimeout(TransportError, Timeout):
 
 
 class ResolverError(TransportError, socket.gaierror):
-    """A name or a service could not be looked up. ``errno`` is the number of getaddrinfo (EAI_*)."""
+    """A name or a service could not be looked up; ``errno`` is one of getaddrinfo(3), EAI_*."""
 
     def __init__(self, message: str = '', errno: int | None = None) -> None:
         super().__init__(message, None)
@@ -141,7 +141,9 @@ def describe(errno: int) -> tuple[str, str]:
 
 def _with_builtin(builtin: type[OSError]) -> type[TransportError]:
     name = f'Transport{builtin.__name__}'
-    return type(name, (TransportError, builtin), {'__module__': __name__, '__doc__': builtin.__doc__})
+    return type(
+        name, (TransportError, builtin), {'__module__': __name__, '__doc__': builtin.__doc__}
+    )
 
 
 # OSError picks its subclass by number only when OSError itself is called.
@@ -160,14 +162,14 @@ _BUILTINS = {
     ProcessLookupError: (_errno.ESRCH,),
     TimeoutError: (_errno.ETIMEDOUT,),
 }
-_COMBINED = {builtin: _with_builtin(builtin) for builtin in _BUILTINS}
+_COMBINED: dict[type[OSError], type[TransportError]] = {
+    builtin: _with_builtin(builtin) for builtin in _BUILTINS
+}
 _BY_ERRNO = {
     number: _COMBINED[builtin] for builtin, numbers in _BUILTINS.items() for number in numbers
 }
-_BY_NAME: dict[str, type[TransportError]] = {
-    kind.__name__: kind
-    for kind in (TransportError, ConnectTimeout, ResolverError, *_COMBINED.values())
-}
+_KINDS: list[type[TransportError]] = [TransportError, ConnectTimeout, ResolverError]
+_BY_NAME = {kind.__name__: kind for kind in _KINDS + list(_COMBINED.values())}
 
 
 def _rebuild(name: str, message: str, errno: int | None) -> TransportError:

@@ -1,4 +1,4 @@
-"""Every limit that has a default, and the default: change one here, or pass another where it is used."""
+"""Every limit and its default: change one here, or pass another where it is used."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Streams: transports that block, for fibers, and the endpoints that make them.
 
-    handler fiber --- read1(), write() ---> Stream ---> StreamBuffer <--- feed() ---+
-                                              |                                     |
-                                              +---> Transport ----> handle ---------+
+handler fiber --- read1(), write() ---> Stream ---> StreamBuffer <--- feed() ---+
+                                          |                                     |
+                                          +---> Transport ----> handle ---------+
 """
 
 from __future__ import annotations
@@ -101,9 +101,7 @@ class StreamClient(Client):
         return self.stream.read1(size, timeout)
 
     @switchpoint
-    def readline(
-        self, limit: int = -1, delim: bytes = b'\n', timeout: float | None = -1
-    ) -> bytes:
+    def readline(self, limit: int = -1, delim: bytes = b'\n', timeout: float | None = -1) -> bytes:
         """See ``Stream.readline()``."""
         return self.stream.readline(limit, delim, timeout)
 

@@ -138,7 +138,7 @@ class StreamBuffer(ByteBuffer):
 
     @switchpoint
     def read_chunk(self, size: int = -1, timeout: float | None = -1) -> bytes:
-        """Return what came first, *size* bytes of it at most, after waiting for some; b'' at the end.
+        """Return what came first, *size* bytes at most, after waiting for some; b'' at the end.
 
         :raises Timeout: nothing came in time.
         """
@@ -177,7 +177,7 @@ class StreamBuffer(ByteBuffer):
 
     @switchpoint
     def wait_for_delimiter(self, delim: bytes, most: Size, timeout: float | None = -1) -> int:
-        """Return where the first *delim* ends once it is there, or what there is at the end or *most*.
+        """Return where the first *delim* ends; at the end, or at *most*, how much there is.
 
         This is a switch point.
         """

@@ -56,7 +56,9 @@ def test_text_as_an_address(text, address):
     assert paddr(text) == address
 
 
-@pytest.mark.parametrize('text', ['host:', 'host:http', 'host:-1', '[::1]', '[::1]80', '::1', 'a:²'])
+@pytest.mark.parametrize(
+    'text', ['host:', 'host:http', 'host:-1', '[::1]', '[::1]80', '::1', 'a:²']
+)
 def test_text_that_is_no_address(text):
     with pytest.raises(ValueError, match='no'):
         paddr(text)

@@ -101,9 +101,9 @@ def test_readinto_and_other_reads_in_turns():
     lambda stream: stream.readinto(bytearray(10)),
     lambda stream: stream.peek(),
     lambda stream: stream.readlines(),
-    lambda stream: next(stream),
+    next,
     lambda stream: stream.read(),
-], ids='read read1 readexactly readline readuntil readinto peek readlines next all'.split())  # fmt: skip
+])  # fmt: skip
 @pytest.mark.parametrize('how', ['cancelled', 'timed out', 'cancelled as data comes'])
 def test_a_read_that_is_given_up_leaves_the_stream_in_step(call, how):
     with pair(timeout=0.01 if how == 'timed out' else None) as (stream, theirs):
@@ -124,7 +124,7 @@ def test_a_read_that_is_given_up_leaves_the_stream_in_step(call, how):
 
 
 def test_a_timeout_can_be_given_for_one_call():
-    with pair(timeout=10) as (stream, theirs):
+    with pair(timeout=10) as (stream, _theirs):
         with pytest.raises(Timeout, match=r'0\.001 seconds'):
             stream.read1(timeout=0.001)
 
@@ -186,10 +186,10 @@ def test_a_writer_that_is_cancelled_has_written_nothing():
 
 @pytest.mark.parametrize('call', [
     lambda stream: stream.read(1), lambda stream: stream.readline(), lambda stream: stream.read1(),
-    lambda stream: stream.write(b''), lambda stream: stream.write_eof(), lambda stream: next(stream),
+    lambda stream: stream.write(b''), lambda stream: stream.write_eof(), next,
 ])  # fmt: skip
 def test_a_closed_stream_refuses_everything_but_close_and_flush(call):
-    with pair() as (stream, theirs):
+    with pair() as (stream, _theirs):
         stream.close()
         assert stream.closed
         stream.close()

@@ -1,12 +1,12 @@
 """Every block of code in README.md and docs/ does what the text around it says.
 
-- A python block is a whole program. It runs in a process of its own, where warnings are errors; it has
-  to end with status 0 and to write nothing to stderr. It can import what is in examples/.
+- A python block is a whole program. It runs in a process of its own, where warnings are errors;
+  it has  to end with status 0 and to write nothing to stderr. It can import what is in examples/.
 - If the next block is a text block, that is what the program prints; ``...`` stands for anything.
-- A python block that ends with ``server.run()`` is a server. It prints a line once it listens, serves
-  the next program of its page, gets SIGINT, and has to end like any other.
+- A python block that ends with ``server.run()`` is a server. It prints a line once it listens,
+  serves  the next program of its page, gets SIGINT, and has to end like any other.
 - Port 7007 stands for a free port.
-- Of a console block, each command has to be one that there is; those that are ours and quick are run.
+- Of a console block, each command has to be one that there is; our own quick ones are run.
 - A block in none is a picture.
 """
 

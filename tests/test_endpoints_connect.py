@@ -235,7 +235,7 @@ def deaf(monkeypatch):
 
 
 def test_the_timeout_holds_for_the_lookup_too(deaf):
-    with pytest.raises(ConnectTimeout, match='within 0.02 seconds'):
+    with pytest.raises(ConnectTimeout, match=r'within 0\.02 seconds'):
         create_connection(Recorder, ('slow.test', 80), timeout=0.02)
 
 

@@ -91,7 +91,7 @@ def test_messages_are_handled_one_after_the_other():
 def test_an_idle_connection_holds_no_fiber():
     before = len(get_hub().fibers)
     fibers = []
-    transport, protocol = start(lambda *args: fibers.append(current_fiber()))
+    _transport, protocol = start(lambda *args: fibers.append(current_fiber()))
     protocol.message_received(1)
     settle()
     assert len(get_hub().fibers) == before
@@ -149,7 +149,7 @@ def test_losing_the_connection_cancels_the_handler_and_drops_the_rest():
             calls.append('cancelled')
             raise
 
-    transport, protocol = start(handler)
+    _transport, protocol = start(handler)
     protocol.message_received('spam')
     protocol.message_received('eggs')
     settle()
@@ -160,7 +160,7 @@ def test_losing_the_connection_cancels_the_handler_and_drops_the_rest():
 
 def test_a_handler_that_was_not_begun_is_not_called_for_a_lost_connection():
     calls = []
-    transport, protocol = start(lambda *args: calls.append(args))
+    _transport, protocol = start(lambda *args: calls.append(args))
     protocol.message_received('spam')
     protocol.connection_lost(None)
     settle()

@@ -143,7 +143,7 @@ def test_closing_closes_the_stream():
 
 
 def test_what_makes_no_sense_is_refused():
-    with pair() as (stream, theirs):
+    with pair() as (stream, _theirs):
         with pytest.raises(LookupError):
             stream.wrap('no-such-encoding')
         with pytest.raises(ValueError, match='need a newline'):

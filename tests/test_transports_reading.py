@@ -285,7 +285,7 @@ def test_another_protocol_takes_over_in_the_middle_of_the_data(ground, second):
             self.transport.set_protocol(two)
 
     one, two = Upgrading(3), second()
-    transport, theirs = ground.start(one)
+    _transport, theirs = ground.start(one)
     theirs.send(b'onetwotwo')
     ground.until(lambda: len(two.received) == 6)
     assert one.calls == ['made', b'one']
@@ -360,7 +360,7 @@ def test_buffer_updated_that_raises_ends_the_connection(ground, caplog):
 
 def test_hints_are_minus_one_or_a_size(ground):
     protocol = Buffered()
-    transport, theirs = ground.start(protocol)
+    _transport, theirs = ground.start(protocol)
     theirs.send(b'spam')
     ground.until(lambda: protocol.received)
     assert set(protocol.hints) <= {-1, 4}
@@ -375,7 +375,7 @@ def test_a_buffer_of_another_format_will_do(ground):
             self.calls.append(bytes(self.buffer[:nbytes]))
 
     protocol = Typed()
-    transport, theirs = ground.start(protocol)
+    _transport, theirs = ground.start(protocol)
     theirs.send(b'spam')
     ground.until(lambda: protocol.received == b'spam')
 

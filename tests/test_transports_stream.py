@@ -219,7 +219,7 @@ def test_above_the_high_mark_the_protocol_is_paused_once(ground):
 
 def test_between_the_marks_nothing_changes(ground):
     protocol = Recorder()
-    transport, theirs = ground.start(protocol)
+    transport, _theirs = ground.start(protocol)
     transport.set_write_buffer_limits(high=4000, low=10)
     transport.write(bytes(4000))
     assert protocol.calls == ['made']
@@ -285,7 +285,7 @@ def test_marks_that_make_no_sense_are_refused(ground, given):
 
 
 def test_marks_that_are_set_before_the_start_hold(ground):
-    handle, theirs = ground.pair()
+    handle, _theirs = ground.pair()
     transport = Transport(handle)
     transport.set_write_buffer_limits(high=0)
     protocol = Recorder()

@@ -14,7 +14,8 @@ with the cursor behind the record that raised, so that calling drain() again los
 from __future__ import annotations
 
 import logging
-from typing import Any, Callable, Iterator, Optional
+from collections.abc import Iterator
+from typing import Any, Callable, Optional
 
 from .. import limits
 from .._gv import ffi, lib
@@ -114,7 +115,7 @@ class Loop:
         self.drain()
 
     def defer(self, handle: Handle, callback: Callable[[], object]) -> None:
-        """Call *callback* in the next turn, before its records; what it raises, *handle* is told."""
+        """Call *callback* before the records of the next turn; *handle* is told what it raises."""
         self._deferred.append((handle, callback))
 
     def _run_deferred(self) -> None:
@@ -162,7 +163,7 @@ class Loop:
         self.closed = True
 
     def abandon(self) -> None:
-        """Let go, in a forked child, of what the parent uses: close our copies of its descriptors."""
+        """In a forked child, close our copies of the descriptors that the parent uses."""
         lib.gv_loop_abandon(self._ptr)
 
 

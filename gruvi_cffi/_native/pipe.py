@@ -37,5 +37,5 @@ class PipeHandle(StreamHandle):
         check(lib.gv_pipe_connect(self._ptr, self._id, raw, len(raw)), f'connect to {name!r}')
 
     def open(self, fd: int) -> None:
-        """Take over *fd*. It stays the caller's if this raises (EPERM: files cannot be waited for)."""
+        """Take over *fd*, unless this raises (EPERM: files cannot be waited for)."""
         check(lib.gv_pipe_open(self._ptr, self._id, fd), f'open file descriptor {fd}')

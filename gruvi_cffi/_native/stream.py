@@ -33,10 +33,11 @@ def discard(data: bytes) -> None:
 class StreamHandle(Handle):
     """A stream of libuv's.
 
-    *on_data* is called with the bytes of each read, straight from the drain; it may be changed at any
-    time. Everything else is told to the *owner*: ``handle_connected(exc)``, ``handle_eof()``,
-    ``handle_error(exc)``, ``handle_drain()``, ``handle_timeout(which)``, ``handle_read_into(nbytes)``,
-    and of a listener ``handle_accepted(handle)`` and ``handle_paused(exc)``.
+    *on_data* is called with the bytes of each read, straight from the drain; it may be changed at
+    any time. Everything else is told to the *owner*: ``handle_connected(exc)``, ``handle_eof()``,
+    ``handle_error(exc)``, ``handle_drain()``, ``handle_timeout(which)``,
+    ``handle_read_into(nbytes)``, and of a listener ``handle_accepted(handle)`` and
+    ``handle_paused(exc)``.
     """
 
     __slots__ = ('_flushing', '_into', '_lent', '_lent_done', 'on_data')
@@ -74,13 +75,16 @@ class StreamHandle(Handle):
 
     def _lend(self, data: bytes, size: int) -> int:
         kept = ffi.from_buffer(data)
+        if self._lent is None:
+            self._lent = deque()
+        # Before the call: a signal handler that raises must not leave C with memory that nobody
+        # holds. What is one too many is only kept longer.
+        self._lent.append(kept)
         rc = _write(self._ptr, self._id, kept, size, 1)
+        if rc <= 0:
+            self._lent.pop()
         if rc < 0:
             raise error_from(rc, 'write')
-        if rc > 0:
-            if self._lent is None:
-                self._lent = deque()
-            self._lent.append(kept)
         return int(rc)
 
     def write_eof(self) -> None:
@@ -97,7 +101,7 @@ class StreamHandle(Handle):
         return int(rc) if rc > 0 else 0
 
     def set_watermarks(self, high: int, low: int) -> None:
-        """Have ``handle_drain()`` called once no more than *low* of more than *high* bytes are left."""
+        """Have ``handle_drain()`` called when the queue falls from above *high* to *low* bytes."""
         check(lib.gv_stream_watermarks(self._ptr, self._id, high, low), 'set the watermarks')
 
     def read_start(self) -> None:
@@ -114,15 +118,32 @@ class StreamHandle(Handle):
     def read_into(self, buffer: memoryview | bytearray | None) -> None:
         """Have the next read go to *buffer*, which stays exported until then; None takes it back.
 
-        Only where CAN_READ_INTO is true. Bytes of the current batch still go to *on_data*.
+        Only where CAN_READ_INTO is true. What the current batch still holds comes nevertheless:
+        bytes to *on_data*, or ``handle_read_into()`` for a buffer that was full before it is
+        taken back.
+
+        :raises BlockingIOError: another buffer is registered, and was filled in this batch.
         """
-        if buffer is None and self._into is None:
+        if self._into is not None and not self._take_back():
+            if buffer is None:
+                return
+            raise error_from(lib.UV_EALREADY, 'read into a buffer')
+        if buffer is None:
             return
-        into = None if buffer is None else ffi.from_buffer(buffer, require_writable=True)
-        address, size = (ffi.NULL, 0) if into is None else (into, len(into))
-        check(lib.gv_stream_read_into(self._ptr, self._id, address, size), 'read into a buffer')
+        # Ours first: a signal handler that raises must not leave C with memory that nobody holds.
+        self._into = ffi.from_buffer(buffer, require_writable=True)
+        rc = lib.gv_stream_read_into(self._ptr, self._id, self._into, len(self._into))
+        if rc < 0:
+            self._release_into()
+            raise error_from(rc, 'read into a buffer')
+
+    def _take_back(self) -> bool:
+        rc = lib.gv_stream_read_into(self._ptr, self._id, ffi.NULL, 0)
+        if rc == lib.UV_EALREADY:
+            return False
+        check(rc, 'take back a buffer')
         self._release_into()
-        self._into = into
+        return True
 
     def _release_into(self) -> None:
         if self._into is not None:

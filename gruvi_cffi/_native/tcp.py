@@ -15,7 +15,7 @@ def _show(host: str, port: int) -> str:
 class TcpHandle(StreamHandle):
     """A TCP connection or listener.
 
-    One that is to be bound needs its *family* (AF_INET or AF_INET6) from the start. Hosts are numeric.
+    One that is to be bound needs its *family*, AF_INET or AF_INET6. Hosts are numeric.
 
     :raises TransportError: there are no descriptors or no memory.
     :raises RuntimeError: the loop belongs to another thread.

@@ -108,5 +108,3 @@ class Barrier:
         """Make it as new; whoever waits gets BrokenBarrierError."""
         self._mutex.run(self._line.hand_all, _BROKEN)
         self._broken = False
-
-

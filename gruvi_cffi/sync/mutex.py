@@ -33,7 +33,7 @@ class Mutex:
             self._catch_up()
 
     def run(self, operation: Callable[..., object], *args: Any) -> None:
-        """Call ``operation(*args)`` with the mutex held: now, or as soon as its holder is through."""
+        """Call ``operation(*args)`` with the mutex held: now, or when its holder is through."""
         self._pending.append((operation, args))
         self._catch_up()
 

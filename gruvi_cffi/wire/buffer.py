@@ -14,7 +14,9 @@ class ByteBuffer:
         self._chunks: deque[bytes] = deque()
         self._size = 0
         self._start = 0  # where the first chunk begins; what is before was taken
-        self._forget_scan(b'')
+        self._delim = b''
+        self._scanned = 0, 0  # chunks, and bytes in them, that hold no delimiter
+        self._tail = b''  # their last bytes, in which one may have begun
 
     def __len__(self) -> int:
         return self._size
@@ -100,5 +102,5 @@ class ByteBuffer:
 
     def _forget_scan(self, delim: bytes) -> None:
         self._delim = delim
-        self._scanned = 0, 0  # chunks, and bytes in them, that hold no delimiter
-        self._tail = b''  # their last bytes, in which one may have begun
+        self._scanned = 0, 0
+        self._tail = b''

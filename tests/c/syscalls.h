@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 static int watched = -1;
-static int sends;    /* write, writev, sendmsg */
-static int epolls;   /* epoll_ctl */
-static int accepts;  /* accept4, of any descriptor */
+static int sends;   /* write, writev, sendmsg */
+static int epolls;  /* epoll_ctl */
+static int accepts; /* accept4, of any descriptor */
 
 static inline void watch(int fd) {
     watched = fd;
