@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import socket
 import tempfile
 
@@ -54,8 +55,6 @@ def folder():
 @pytest.fixture(params=['IPv4', 'IPv6', 'name', 'path', 'bytes', 'abstract', 'pathlike'])
 def address(request, folder, server):
     """The address of a server, in all forms."""
-    import pathlib
-
     where = {
         'IPv4': ('127.0.0.1', 0),
         'IPv6': ('::1', 0),

@@ -18,6 +18,7 @@ from transporting import Recorder
 
 from gruvi_cffi import limits
 from gruvi_cffi._native.pipe import PipeHandle
+from gruvi_cffi._native.tcp import TcpHandle
 from gruvi_cffi.endpoints import Server
 from gruvi_cffi.errors import Cancelled, TransportError
 from gruvi_cffi.fibers import spawn
@@ -39,6 +40,10 @@ def until(condition):
     raise AssertionError('it did not happen')
 
 
+def family_of(host):
+    return socket.AF_INET6 if ':' in host else socket.AF_INET
+
+
 @pytest.fixture
 def server():
     server = Server(Echo)
@@ -58,9 +63,7 @@ def connect():
     with contextlib.ExitStack() as stack:
 
         def connect(address):
-            unix = isinstance(address, str)
-            family = socket.AF_UNIX if unix else socket.AF_INET
-            family = socket.AF_INET6 if not unix and ':' in address[0] else family
+            family = socket.AF_UNIX if isinstance(address, str) else family_of(address[0])
             client = stack.enter_context(socket.socket(family))
             client.settimeout(30)
             client.connect(address)
@@ -135,31 +138,20 @@ def test_no_host_means_all_addresses_of_both_families(server, connect, host):
 
 def test_a_port_that_is_taken_in_one_family_alone(server, connect, monkeypatch):
     taken = []
-    bind = socket.getaddrinfo
+    bind = TcpHandle.bind
 
-    def occupy(*args):
-        # Between the two binds of the server, somebody takes the port.
-        return bind(*args)
-
-    monkeypatch.setattr(socket, 'getaddrinfo', occupy)
-    from gruvi_cffi._native.tcp import TcpHandle
-
-    original = TcpHandle.bind
-
-    def racing(handle, host, port, **options):
+    def bind_too_late(handle, host, port, **options):
         if port and not taken:
-            family = socket.AF_INET6 if ':' in host else socket.AF_INET
-            taken.append(socket.socket(family))
-            taken[0].bind((host, port))
-            taken[0].listen()
-        original(handle, host, port, **options)
+            taken.append(socket.create_server((host, port), family=family_of(host)))
+        bind(handle, host, port, **options)
 
-    monkeypatch.setattr(TcpHandle, 'bind', racing)
-    server.listen(('localhost', 0), family=0)
+    monkeypatch.setattr(TcpHandle, 'bind', bind_too_late)
+    server.listen(('', 0))
+    taken[0].close()
+    ports = {address[1] for address in server.addresses}
+    assert len(server.addresses) == len(ports) == 2
     for address in server.addresses:
-        assert echoes(connect(address))
-    for other in taken:
-        other.close()
+        assert echoes(connect(('::1' if ':' in address[0] else '127.0.0.1', address[1])))
 
 
 def test_a_bound_socket_or_descriptor_or_handle_will_do(server, connect, folder):
@@ -372,7 +364,7 @@ def test_without_descriptors_accepting_pauses_and_says_so_once(server, connect, 
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
     try:
         until(lambda: caplog.records)
-        sleep(0.3)  # in which it tries again, several times
+        sleep(0.25)  # it tries again every 100 ms
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert all(echoes(client) for client in clients)

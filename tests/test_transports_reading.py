@@ -53,12 +53,11 @@ def test_data_arrives(ground, protocol):
 def test_much_data_arrives_in_order(ground, protocol):
     _, theirs = ground.start(protocol)
     data = numbers(20_000)
-    theirs.setblocking(False)
-    sent = 0
-    while len(protocol.received) < len(data):
-        if sent < len(data):
-            sent += theirs.send(data[sent : sent + 5000])
+    for start in range(0, len(data), 5000):
+        theirs.send(data[start : start + 5000])
         ground.turns(1)
+    theirs.close()
+    ground.until(lambda: protocol.lost)
     assert protocol.received == data
 
 
