@@ -7,7 +7,7 @@ int gv_address_parse(gv_sockaddr_ip *out, const char *host, int port, uint32_t f
                      uint32_t scope) {
     int rc;
 
-    if (port < 0 || port > 65535)
+    if (host == NULL || port < 0 || port > 65535)
         return UV_EINVAL;
     if (strchr(host, ':') == NULL)
         return uv_ip4_addr(host, port, &out->in);

@@ -106,7 +106,22 @@ static void restore_blocking(const gv_handle *handle) {
         fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
+void gv_handle_claim(const gv_handle *handle) {
+    int fd = gv_handle_fd(handle);
+
+    if (fd >= 0)
+        gv_fds_claim(&handle->loop->fds, fd);
+}
+
+int gv_handle_try(const gv_handle *handle) {
+    return handle->foreign ? gv_fd_try(uv_backend_fd(&handle->loop->uv), gv_handle_fd(handle)) : 0;
+}
+
 void gv_handle_shut(gv_handle *handle) {
+    int fd = gv_handle_fd(handle);
+
+    if (fd >= 0)
+        gv_fds_release(&handle->loop->fds, fd);
     handle->ops->closing(handle);
     handle->shut = true;
     gv_wheel_remove(&handle->loop->wheel, &handle->deadline);

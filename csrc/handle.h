@@ -45,7 +45,8 @@ struct gv_handle {
     gv_type type;
     bool dirty;
     bool shut;         /* uv_close() was called */
-    bool was_blocking; /* a foreign fd: O_NONBLOCK goes when we go */
+    bool foreign;      /* its fd came from outside, where others may close it */
+    bool was_blocking; /* so does O_NONBLOCK, which goes when we go */
     union {
         uv_handle_t any;
         uv_stream_t stream;
@@ -91,5 +92,11 @@ void gv_handle_reap(gv_loop *loop, int64_t id);
 
 /* Open file descriptor of a handle, or a negative code; no checks. */
 int gv_handle_fd(const gv_handle *handle);
+
+/* Its file descriptor, if it has one by now, is the handle's and nobody else's. */
+void gv_handle_claim(const gv_handle *handle);
+
+/* Return 0 if its file descriptor can be watched, else the code for why not. */
+int gv_handle_try(const gv_handle *handle);
 
 #endif

@@ -92,8 +92,15 @@ static void accept_cb(uv_poll_t *poll, int status, int events) {
 }
 
 void gv_stream_resume_accepting(gv_stream *stream) {
-    if (stream->listener != NULL)
-        uv_poll_start(stream->listener, UV_READABLE, accept_cb);
+    int rc;
+
+    if (stream->listener == NULL)
+        return;
+    rc = gv_handle_try(&stream->handle);
+    if (rc == 0)
+        rc = uv_poll_start(stream->listener, UV_READABLE, accept_cb);
+    if (rc < 0)
+        gv_stream_break(stream, rc);
 }
 
 static int start(gv_stream *stream, int fd, int backlog) {

@@ -60,7 +60,9 @@ no_mutex:
 gv_loop *gv_loop_new(const gv_limits *limits, int *error) {
     gv_loop *loop;
 
-    if (limits->ring_records < 1 || limits->ring_records > 1 << 24 ||
+    if (error == NULL)
+        return NULL;
+    if (limits == NULL || limits->ring_records < 1 || limits->ring_records > 1 << 24 ||
         limits->arena_bytes < GV_READ_MIN || limits->arena_bytes > INT64_C(1) << 32 ||
         limits->read_limit < GV_READ_MIN) {
         *error = UV_EINVAL;
@@ -77,6 +79,7 @@ gv_loop *gv_loop_new(const gv_limits *limits, int *error) {
         return NULL;
     }
     loop->owner = uv_thread_self();
+    loop->process = getpid();
     loop->read_limit = (size_t) limits->read_limit;
     loop->epoch = 1; /* 0 is the epoch of who never had anything */
     gv_wheel_init(&loop->wheel, uv_now(&loop->uv));
@@ -88,29 +91,33 @@ static void free_memory(gv_loop *loop) {
     uint32_t i;
 
     gv_chunks_free(loop);
+    gv_fds_free(&loop->fds);
     gv_ring_free(&loop->ring);
     for (i = 0; i < GV_SLOT_CHUNKS && loop->slots.chunks[i] != NULL; i++)
         free(loop->slots.chunks[i]);
 }
 
-static void advance(gv_loop *loop, int64_t taken) {
+static int advance(gv_loop *loop, int64_t taken) {
     const int64_t *record = loop->ring.records;
     int64_t i;
 
-    for (i = 0; i < taken; i++, record += GV_RECORD_WORDS)
+    if (taken < loop->taken || taken - loop->taken > loop->ring.count)
+        return UV_EINVAL;
+    for (i = loop->taken; i < taken; i++, record += GV_RECORD_WORDS)
         if (record[1] == GV_CLOSED)
             gv_handle_reap(loop, record[0]);
-    gv_ring_advance(&loop->ring, taken);
+    gv_ring_advance(&loop->ring, taken - loop->taken);
+    loop->taken = taken;
+    return 0;
 }
 
 int gv_loop_close(gv_loop *loop, int64_t taken) {
     int rc = gv_loop_check(loop);
 
+    if (rc == 0)
+        rc = advance(loop, taken);
     if (rc < 0)
         return rc;
-    if (taken < 0 || taken > loop->ring.count)
-        return UV_EINVAL;
-    advance(loop, taken);
     if (loop->slots.live > 0)
         return UV_EBUSY;
     uv_mutex_lock(&loop->guard);
@@ -139,15 +146,15 @@ static void close_fd(int fd) {
 void gv_loop_abandon(gv_loop *loop) {
     uint32_t i;
 
-    if (loop == NULL || atomic_load(&loop->state) != GV_LOOP_OPEN)
+    if (loop == NULL || atomic_load(&loop->state) != GV_LOOP_OPEN || loop->process == getpid())
         return;
     atomic_store(&loop->state, GV_LOOP_FORKED);
     for (i = 0; i < loop->slots.size; i++) {
         const gv_handle *handle = loop->slots.chunks[i / GV_SLOT_CHUNK][i % GV_SLOT_CHUNK].handle;
 
         /* Otherwise no peer of the parent would see it close a connection, and
-         * a dead listener would go on taking clients. A watched fd is foreign. */
-        if (handle != NULL && !handle->shut && handle->type != GV_POLL)
+         * a dead listener would go on taking clients. */
+        if (handle != NULL && !handle->shut)
             close_fd(gv_handle_fd(handle));
     }
     close_fd(loop->uv.backend_fd);
@@ -229,11 +236,10 @@ static void expire(gv_loop *loop) {
 int64_t gv_loop_poll(gv_loop *loop, int64_t taken, int64_t timeout_ms) {
     int rc = gv_loop_check(loop);
 
+    if (rc == 0)
+        rc = advance(loop, taken);
     if (rc < 0)
         return rc;
-    if (taken < 0 || taken > loop->ring.count)
-        return UV_EINVAL;
-    advance(loop, taken);
     if (loop->ring.count > 0)
         return loop->ring.count;
     flush(loop);

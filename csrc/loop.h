@@ -4,9 +4,11 @@
 #ifndef GV_LOOP_H
 #define GV_LOOP_H
 
+#include "csrc/fds.h"
 #include "csrc/handle.h"
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 /* cdef: begin */
 
@@ -26,8 +28,8 @@ typedef struct {
  * if it cannot be had. Give it up with gv_loop_close(), then gv_loop_free(). */
 gv_loop *gv_loop_new(const gv_limits *limits, int *error);
 
-/* Forget the first `taken` records and close. Returns 0, or UV_EBUSY while there
- * are handles whose GV_CLOSED was not taken. */
+/* Forget the taken records, as gv_loop_poll() does, and close. Returns 0, or
+ * UV_EBUSY while there are handles whose GV_CLOSED was not taken. */
 int gv_loop_close(gv_loop *loop, int64_t taken);
 
 /* Free the memory, from any thread, when nobody can call any more. A loop that
@@ -35,17 +37,21 @@ int gv_loop_close(gv_loop *loop, int64_t taken);
 void gv_loop_free(gv_loop *loop);
 
 /* In a forked child: let go of what the parent also uses, without a word to
- * libuv, which would take the parent's fds out of the epoll set both share. */
+ * libuv, which would take the parent's fds out of the epoll set both share. In the
+ * process that made the loop this does nothing. */
 void gv_loop_abandon(gv_loop *loop);
 
 /* Make the current or next poll return soon. From any thread, also on a closed
  * loop (UV_EBADF). */
 int gv_loop_wake(gv_loop *loop);
 
-/* Make one turn: forget the first `taken` records, send what was queued, and
+/* Make one turn: forget the records that were taken, send what was queued, and
  * run libuv once; wait at most `timeout_ms` (-1: for ever) for something to
  * happen. Returns how many records lie in the ring now, or a negative code. If
- * not all records were taken, the rest is returned and nothing else happens. */
+ * not all records were taken, the rest is returned and nothing else happens.
+ *
+ * `taken` counts from the loop's first record, so that saying it twice does no
+ * harm: a signal handler of Python's may strike between this call and its note. */
 int64_t gv_loop_poll(gv_loop *loop, int64_t taken, int64_t timeout_ms);
 
 /* Both stay where they are until gv_loop_close(); lent. */
@@ -64,12 +70,15 @@ typedef enum { GV_LOOP_OPEN, GV_LOOP_CLOSED, GV_LOOP_FORKED } gv_loop_state;
 struct gv_loop {
     uv_loop_t uv;
     uv_thread_t owner;
+    pid_t process;
     atomic_int state;
     uv_mutex_t guard; /* between wake and close */
     uv_async_t wakeup;
     uv_timer_t timer;
     gv_ring ring;
+    int64_t taken; /* records, ever */
     gv_slots slots;
+    gv_fds fds;
     gv_wheel wheel;
     gv_handle *first_dirty;
     gv_handle *last_dirty;

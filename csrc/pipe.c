@@ -29,6 +29,8 @@ int gv_pipe_adopt(gv_stream *stream, int fd) {
     rc = uv_pipe_open(&stream->handle.uv.pipe, fd);
     if (rc < 0) /* libuv knows the handle by now */
         gv_handle_shut(&stream->handle);
+    else
+        gv_handle_claim(&stream->handle);
     return rc;
 }
 
@@ -59,9 +61,9 @@ static gv_stream *find_new(gv_loop *loop, int64_t id, int *rc) {
 }
 
 static int name_to_addr(struct sockaddr_un *addr, socklen_t *size, const char *name, int64_t len) {
-    bool abstract = len > 0 && name[0] == '\0';
+    bool abstract = name != NULL && len > 0 && name[0] == '\0';
 
-    if (len < 1 || (!abstract && memchr(name, '\0', (size_t) len) != NULL))
+    if (name == NULL || len < 1 || (!abstract && memchr(name, '\0', (size_t) len) != NULL))
         return UV_EINVAL;
     /* A path keeps its NUL. */
     if ((size_t) len + !abstract > sizeof(addr->sun_path))
@@ -107,6 +109,8 @@ static int open_with(gv_stream *stream, const char *name, int64_t len, name_fn c
         rc = uv_pipe_open(&stream->handle.uv.pipe, fd);
     if (rc < 0)
         close(fd);
+    else
+        gv_handle_claim(&stream->handle);
     return rc;
 }
 
@@ -158,14 +162,10 @@ int gv_pipe_open(gv_loop *loop, int64_t id, int fd) {
     if (stream == NULL)
         return rc;
     rc = check_pollable(fd);
+    if (rc == 0)
+        rc = gv_stream_take(stream, fd);
     if (rc < 0)
         return rc;
-    gv_stream_note_blocking(stream, fd);
-    rc = uv_pipe_open(&stream->handle.uv.pipe, fd);
-    if (rc < 0) {
-        stream->handle.was_blocking = false;
-        return rc;
-    }
     if (is_connected(fd))
         gv_stream_opened(stream);
     return 0;

@@ -2,6 +2,12 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+typedef struct {
+    gv_handle handle;
+    int fd; /* our copy */
+} gv_poll;
 
 static void ignore(gv_handle *handle) {
     (void) handle;
@@ -16,7 +22,11 @@ static void stop(gv_handle *handle) {
     uv_poll_stop(&handle->uv.poll);
 }
 
-static const gv_handle_ops OPS = {ignore, never, stop, ignore};
+static void closed(gv_handle *handle) {
+    close(((gv_poll *) handle)->fd); /* libuv does not */
+}
+
+static const gv_handle_ops OPS = {ignore, never, stop, closed};
 
 static void poll_cb(uv_poll_t *poll, int status, int events) {
     gv_handle *handle = poll->data;
@@ -30,15 +40,19 @@ static void poll_cb(uv_poll_t *poll, int status, int events) {
     gv_ring_report(&handle->loop->ring, &handle->source, GV_READY);
 }
 
-static int init(gv_handle *handle, int fd) {
+static int init(gv_poll *poll, int fd) {
+    gv_handle *handle = &poll->handle;
     int flags = fcntl(fd, F_GETFL);
     int rc;
 
-    if (flags < 0)
+    poll->fd = flags < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (poll->fd < 0)
         return uv_translate_sys_error(errno);
-    rc = uv_poll_init(&handle->loop->uv, &handle->uv.poll, fd);
-    if (rc < 0)
+    rc = uv_poll_init(&handle->loop->uv, &handle->uv.poll, poll->fd);
+    if (rc < 0) {
+        close(poll->fd);
         return rc;
+    }
     handle->was_blocking = (flags & O_NONBLOCK) == 0;
     handle->uv.any.data = handle;
     return 0;
@@ -46,26 +60,26 @@ static int init(gv_handle *handle, int fd) {
 
 int64_t gv_poll_new(gv_loop *loop, int fd) {
     int rc = gv_loop_check(loop);
-    gv_handle *handle;
+    gv_poll *poll;
 
     if (rc < 0)
         return rc;
-    handle = calloc(1, sizeof(*handle));
-    if (handle == NULL)
+    poll = calloc(1, sizeof(*poll));
+    if (poll == NULL)
         return UV_ENOMEM;
-    handle->type = GV_POLL;
-    rc = gv_handle_add(loop, handle, &OPS);
+    poll->handle.type = GV_POLL;
+    rc = gv_handle_add(loop, &poll->handle, &OPS);
     if (rc < 0) {
-        free(handle);
+        free(poll);
         return rc;
     }
-    rc = init(handle, fd);
+    rc = init(poll, fd);
     if (rc < 0) {
-        gv_handle_drop(handle);
-        free(handle);
+        gv_handle_drop(&poll->handle);
+        free(poll);
         return rc;
     }
-    return handle->source.id;
+    return poll->handle.source.id;
 }
 
 int gv_poll_start(gv_loop *loop, int64_t id, int events) {

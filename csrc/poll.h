@@ -8,9 +8,9 @@
 
 enum { GV_POLL_READABLE = 1, GV_POLL_WRITABLE = 2 };
 
-/* Watch an open fd, which stays the caller's and must stay open until
- * gv_handle_close(). Returns an id or a negative code (UV_EEXIST: it is watched
- * already, UV_EPERM: files cannot be watched). */
+/* Watch what `fd` stands for, which stays the caller's: we do it through a copy of
+ * ours (dup), since libuv bears neither two who watch one fd nor one that is closed
+ * early. Returns an id or a negative code (UV_EPERM: files cannot be watched). */
 int64_t gv_poll_new(gv_loop *loop, int fd);
 
 /* Report GV_READY in each turn in which one of `events` is there; 0 stops. */

@@ -283,7 +283,7 @@ int gv_stream_name(gv_loop *loop, int64_t id, int peer, gv_address *out) {
     handle = gv_handle_find(loop, id);
     if (handle == NULL)
         return UV_EBADF;
-    if (handle->type == GV_POLL)
+    if (handle->type == GV_POLL || out == NULL)
         return UV_EINVAL;
     stream = (const gv_stream *) handle;
     if (peer && stream->peer.any.sa_family != 0)
@@ -291,8 +291,19 @@ int gv_stream_name(gv_loop *loop, int64_t id, int peer, gv_address *out) {
     return handle->shut ? UV_EBADF : name_of_socket(stream, peer, out);
 }
 
-void gv_stream_note_blocking(gv_stream *stream, int fd) {
+int gv_stream_take(gv_stream *stream, int fd) {
+    gv_handle *handle = &stream->handle;
     int flags = fcntl(fd, F_GETFL);
+    int rc;
 
-    stream->handle.was_blocking = flags >= 0 && (flags & O_NONBLOCK) == 0;
+    if (gv_fds_owned(&handle->loop->fds, fd))
+        return UV_EEXIST;
+    rc = handle->type == GV_TCP ? uv_tcp_open(&handle->uv.tcp, fd)
+                                : uv_pipe_open(&handle->uv.pipe, fd);
+    if (rc < 0)
+        return rc;
+    handle->foreign = true;
+    handle->was_blocking = flags >= 0 && (flags & O_NONBLOCK) == 0;
+    gv_handle_claim(handle);
+    return 0;
 }

@@ -141,7 +141,8 @@ void gv_stream_resume_accepting(gv_stream *stream);
 int gv_tcp_adopt(gv_stream *stream, int fd);
 int gv_pipe_adopt(gv_stream *stream, int fd);
 
-/* Note a foreign fd whose O_NONBLOCK has to go when we go. */
-void gv_stream_note_blocking(gv_stream *stream, int fd);
+/* Make an fd from outside the stream's. UV_EEXIST if a stream of the loop has it
+ * already. On failure it is the caller's. */
+int gv_stream_take(gv_stream *stream, int fd);
 
 #endif

@@ -87,7 +87,9 @@ void gv_stream_apply_reading(gv_stream *stream) {
         uv_read_stop(uv);
         return;
     }
-    rc = uv_read_start(uv, alloc_cb, read_cb);
+    rc = gv_handle_try(&stream->handle);
+    if (rc == 0)
+        rc = uv_read_start(uv, alloc_cb, read_cb);
     if (rc < 0) {
         stream->reading = stream->want_read = false;
         gv_stream_break(stream, rc);

@@ -98,10 +98,10 @@ static void shutdown_cb(uv_shutdown_t *req, int status) {
 
 static void end(gv_stream *stream) {
     uv_shutdown_t *req = malloc(sizeof(*req));
-    int rc = UV_ENOMEM;
+    int rc = req == NULL ? UV_ENOMEM : gv_handle_try(&stream->handle);
 
     stream->ended = true;
-    if (req != NULL)
+    if (rc == 0)
         rc = uv_shutdown(req, &stream->handle.uv.stream, shutdown_cb);
     if (rc < 0) {
         free(req);

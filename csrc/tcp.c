@@ -14,6 +14,7 @@ static int init(gv_stream *stream, int family) {
         return rc;
     }
     stream->handle.uv.any.data = stream;
+    gv_handle_claim(&stream->handle);
     return 0;
 }
 
@@ -25,6 +26,8 @@ int gv_tcp_adopt(gv_stream *stream, int fd) {
     rc = uv_tcp_open(&stream->handle.uv.tcp, fd);
     if (rc < 0) /* libuv knows the handle by now */
         gv_handle_shut(&stream->handle);
+    else
+        gv_handle_claim(&stream->handle);
     return rc;
 }
 
@@ -145,6 +148,7 @@ int gv_tcp_connect(gv_loop *loop, int64_t id, const char *host, int port, uint32
         free(req);
         return rc;
     }
+    gv_handle_claim(&stream->handle);
     stream->state = GV_STREAM_CONNECTING;
     stream->peer = addr;
     return 0;
@@ -175,14 +179,10 @@ int gv_tcp_open(gv_loop *loop, int64_t id, int fd) {
     if (stream->state != GV_STREAM_NEW || gv_handle_fd(&stream->handle) >= 0)
         return UV_EINVAL;
     rc = check_socket(fd);
+    if (rc == 0)
+        rc = gv_stream_take(stream, fd);
     if (rc < 0)
         return rc;
-    gv_stream_note_blocking(stream, fd);
-    rc = uv_tcp_open(&stream->handle.uv.tcp, fd);
-    if (rc < 0) {
-        stream->handle.was_blocking = false;
-        return rc;
-    }
     if (getpeername(fd, &stream->peer.any, &len) == 0)
         gv_stream_opened(stream);
     return 0;

@@ -65,6 +65,12 @@ def paddr(text: str) -> Union[str, tuple[str, int]]:
     return host, int(port)
 
 
+def check_ip(address: tuple[Any, ...]) -> None:
+    """Raise TypeError unless *address* is ``(host, port)``, or longer."""
+    if len(address) < 2:
+        raise TypeError(f'need (host, port), not {address!r}')
+
+
 @switchpoint
 def getaddrinfo(
     node: str | bytes | None,
@@ -82,7 +88,11 @@ def getaddrinfo(
 
     :raises ResolverError: there is no such name or service.
     :raises Timeout: there was no answer within *timeout* seconds.
+    :raises ValueError: *service* is a number, but no port.
     """
+    if isinstance(service, int) and not 0 <= service <= 65535:
+        # The system would take it modulo 65536.
+        raise ValueError(f'need a port of 0 to 65535, not {service}')
     rest = (family, socktype, protocol)
     try:
         numeric = flags | socket.AI_NUMERICHOST | socket.AI_NUMERICSERV

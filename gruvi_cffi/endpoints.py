@@ -11,7 +11,7 @@ from typing import Any, Optional
 from . import limits
 from ._native.loop import Loop
 from ._native.stream import StreamHandle
-from .address import getaddrinfo
+from .address import check_ip, getaddrinfo
 from .connect import Deadline, Target, connect_tcp, connect_unix, open_fd, open_socket
 from .errors import Timeout
 from .hub import get_hub, sleep, switch_back, switchpoint
@@ -46,7 +46,7 @@ def create_connection(
     :raises ResolverError: the host is unknown.
     :raises TransportError: nobody listens there, or the descriptor cannot be used.
     :raises TypeError: *address* is none of these.
-    :raises ValueError: *ssl* is true; this version has no TLS.
+    :raises ValueError: the port is none, or *ssl* is true; this version has no TLS.
     """
     _check_ssl(ssl)
     hub = get_hub()
@@ -55,6 +55,7 @@ def create_connection(
     if local_address is not None and not isinstance(address, tuple):
         raise ValueError(f'a local address is for TCP, not for {address!r}')
     if isinstance(address, tuple):
+        check_ip(address)
         handle = connect_tcp(
             hub, address, deadline, family=family, flags=flags, local_address=local_address
         )
@@ -263,6 +264,7 @@ class Server(Endpoint):
         loop = get_hub().loop
         address = os.fspath(address) if isinstance(address, os.PathLike) else address
         if isinstance(address, tuple):
+            check_ip(address)
             host, port = address[:2]
             flags |= socket.AI_PASSIVE
             found = getaddrinfo(host or None, port, family, socket.SOCK_STREAM, 0, flags)

@@ -292,8 +292,11 @@ def full(resources):
     listener = resources.enter_context(socket.socket(socket.AF_UNIX))
     listener.bind(f'{folder}/socket')
     listener.listen(0)
-    filler = resources.enter_context(socket.socket(socket.AF_UNIX))
-    filler.connect(f'{folder}/socket')
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            filler = resources.enter_context(socket.socket(socket.AF_UNIX))
+            filler.setblocking(False)
+            filler.connect(f'{folder}/socket')
     return listener
 
 

@@ -225,6 +225,8 @@ def secured(loop):
         below.append(transport)
     until(lambda: all(protocol.calls == ['made'] for protocol in protocols))
     yield protocols, below
+    for transport in [protocol.transport for protocol in protocols]:
+        transport.close()
     for transport in below:
         transport.abort()
     until(lambda: all(transport.closed for transport in below))

@@ -85,7 +85,7 @@ class Loop:
         self._ptr = ffi.gc(ptr, lib.gv_loop_free)
         self._ring = lib.gv_loop_ring(ptr)
         self._arena = ffi.buffer(lib.gv_loop_arena(ptr), arena_bytes)
-        self._taken = 0
+        self._taken = 0  # records, since the first
         self._records: Iterator[tuple[int, int, int, int]] = iter(())
         self._deferred: list[tuple[Handle, Callable[[], object]]] = []
         self.handles: dict[int, Handle] = {}  # C knows ids only; this keeps them until CLOSED
@@ -99,17 +99,15 @@ class Loop:
         :raises TransportError: the loop is closed.
         """
         self.drain()  # what a BaseException had left
-        # A signal handler that raises strikes as soon as C returns. Then nothing counts as taken,
-        # and the next poll brings the same records.
-        taken, self._taken = self._taken, 0
-        count = _gv_poll(self._ptr, taken, 0 if self._deferred else timeout)
+        # A signal handler that raises may strike as soon as C returns. Then nothing more counts as
+        # taken, and the next poll brings the same records.
+        count = _gv_poll(self._ptr, self._taken, 0 if self._deferred else timeout)
         self.waiting = False
         if count < 0:
             raise error_from(count, 'poll')
         if count:
             words = iter(_unpack(self._ring, 4 * count))
-            self._records = zip(words, words, words, words)
-            self._taken = count
+            self._records, self._taken = zip(words, words, words, words), self._taken + count
         if self._deferred:
             self._run_deferred()
         self.drain()
@@ -157,9 +155,7 @@ class Loop:
         """
         if self.closed:
             return
-        rc = lib.gv_loop_close(self._ptr, self._taken)
-        self._taken = 0
-        check(rc, 'close the event loop')
+        check(lib.gv_loop_close(self._ptr, self._taken), 'close the event loop')
         self.closed = True
 
     def abandon(self) -> None:

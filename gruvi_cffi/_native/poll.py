@@ -11,17 +11,26 @@ WRITABLE: int = lib.GV_POLL_WRITABLE
 
 
 class PollHandle(Handle):
-    """Watches *fd*, which stays the caller's and must stay open until close().
+    """Watches what *fd* stands for, which stays the caller's, through a duplicate.
 
     ``owner.handle_ready(events, exc)`` is called in each turn in which it is ready.
 
-    :raises TransportError: EEXIST if it is watched already, EPERM if it cannot be (regular files).
+    :raises TransportError: EPERM if it cannot be watched (regular files).
     """
 
-    __slots__ = ()
+    __slots__ = ('_fd',)
 
     def __init__(self, loop: Loop, fd: int) -> None:
         self._attach(loop, check(lib.gv_poll_new(loop._ptr, fd), f'watch file descriptor {fd}'))
+        self._fd = fd
+
+    def fileno(self) -> int:
+        """Return the caller's file descriptor.
+
+        :raises TransportError: the handle is closed.
+        """
+        super().fileno()
+        return self._fd
 
     def start(self, events: int) -> None:
         """Watch for *events*: READABLE, WRITABLE or both."""

@@ -209,11 +209,16 @@ class Transport(ReadingTransport):
 
     def _unix_creds(self) -> tuple[int, ...] | None:
         view = TransportSocket(self._handle)
-        if not hasattr(socket, 'SO_PEERCRED') or view.family != socket.AF_UNIX:
+        if _SO_PEERCRED is None or view.family != socket.AF_UNIX:
             return None
-        raw = view.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize('3i'))
+        raw = view.getsockopt(socket.SOL_SOCKET, _SO_PEERCRED, struct.calcsize('3i'))
         return struct.unpack('3i', raw)  # type: ignore[arg-type]
 
+
+# PyPy 7.3.11 has no name for it.
+_SO_PEERCRED: Optional[int] = getattr(
+    socket, 'SO_PEERCRED', 17 if sys.platform == 'linux' else None
+)
 
 _WHY = {
     NEW: 'was not started',

@@ -237,12 +237,13 @@ static void starting_and_stopping_in_a_turn_costs_nothing(void) {
     watch(gv_handle_fileno(loop, id));
     CHECK_EQ(gv_stream_read_start(loop, id), 0);
     turn(0);
-    CHECK_EQ(epolls, 1);
+    CHECK(epolls > 0);
+    epolls = 0;
     CHECK_EQ(gv_stream_read_stop(loop, id), 0);
     CHECK_EQ(gv_stream_read_start(loop, id), 0);
     send_all(peer, "x", 1);
     CHECK_EQ(turn(0), 1);
-    CHECK_EQ(epolls, 1);
+    CHECK_EQ(epolls, 0);
     CHECK_EQ(gv_stream_read_stop(loop, id), 0);
     send_all(peer, "y", 1);
     CHECK_EQ(turn(0), 0);
