@@ -50,8 +50,8 @@ def create_connection(
     """
     _check_ssl(ssl)
     hub = get_hub()
-    deadline = Deadline(timeout, address)
     address = os.fspath(address) if isinstance(address, os.PathLike) else address
+    deadline = Deadline(timeout, address)
     if local_address is not None and not isinstance(address, tuple):
         raise ValueError(f'a local address is for TCP, not for {address!r}')
     if isinstance(address, tuple):

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 import pytest
 
 from gruvi_cffi.hub import get_hub, sleep
+
+# Who runs us in the background may have SIGINT ignored, which the servers that tests start and end
+# with it would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _PATIENCE = 50  # turns that what was closed gets to be gone
 

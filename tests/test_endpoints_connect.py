@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import pathlib
 import socket
 import tempfile
 import threading
@@ -311,9 +312,10 @@ def test_a_full_backlog_is_waited_for(full):
     closed(transport)
 
 
-def test_a_backlog_that_stays_full_is_a_timeout(full):
+@pytest.mark.parametrize('kind', [str, str.encode, pathlib.Path])
+def test_a_backlog_that_stays_full_is_a_timeout(full, kind):
     with pytest.raises(ConnectTimeout, match=r'socket within 0.02 seconds'):
-        create_connection(Recorder, full.getsockname(), timeout=0.02)
+        create_connection(Recorder, kind(full.getsockname()), timeout=0.02)
 
 
 def test_waiting_for_a_full_backlog_can_be_cancelled(full):
