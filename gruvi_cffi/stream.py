@@ -1,8 +1,10 @@
 """Streams: transports that block, for fibers, and the endpoints that make them::
 
-handler fiber --- read1(), write() ---> Stream ---> StreamBuffer <--- feed() ---+
-                                          |                                     |
-                                          +---> Transport ----> handle ---------+
+    handler fiber --- read1(), write() ---> Stream ---> StreamBuffer <--- feed() ---+
+                                              |                                     |
+                                              +---> Transport ----> handle ---------+
+
+What a stream offers waits; what its transport offers never does.
 """
 
 from __future__ import annotations

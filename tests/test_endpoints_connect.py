@@ -13,6 +13,7 @@ import pytest
 from transporting import Recorder
 
 from gruvi_cffi import limits
+from gruvi_cffi._native.tcp import TcpHandle
 from gruvi_cffi.address import AddressInfo
 from gruvi_cffi.connect import interleave
 from gruvi_cffi.endpoints import create_connection
@@ -157,6 +158,24 @@ def test_the_families_take_turns():
 def test_after_a_failure_the_next_is_tried_at_once(names, listening, monkeypatch):
     monkeypatch.setattr(limits, 'ATTEMPT_DELAY', 3600)
     port = listening('127.0.0.3')
+    names['some.test'] = ['127.0.0.1', '127.0.0.2', '127.0.0.3']
+    assert connected_to(('some.test', port)) == ('127.0.0.3', port)
+
+
+def test_a_failure_beside_one_that_does_not_answer_is_no_reason_to_wait(
+    names, silence, listening, monkeypatch
+):
+    connect = TcpHandle.connect
+
+    def then_never_mind_the_time(handle, host, *rest):
+        if host == '127.0.0.2':
+            monkeypatch.setattr(limits, 'ATTEMPT_DELAY', 3600)
+        connect(handle, host, *rest)
+
+    monkeypatch.setattr(limits, 'ATTEMPT_DELAY', 0.01)
+    monkeypatch.setattr(TcpHandle, 'connect', then_never_mind_the_time)
+    port = listening('127.0.0.3')
+    silence('127.0.0.1', port)
     names['some.test'] = ['127.0.0.1', '127.0.0.2', '127.0.0.3']
     assert connected_to(('some.test', port)) == ('127.0.0.3', port)
 
