@@ -55,7 +55,7 @@ bench: build
 
 .PHONY: docs
 docs: build
-	@$(run) -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@$(run) -m sphinx -q -E -W --keep-going -b html docs docs/_build/html
 
 # The sdist, from it the wheel, and that used from elsewhere, without our tools beside it.
 .PHONY: package

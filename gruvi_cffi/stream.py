@@ -1,4 +1,4 @@
-"""Streams: transports that block, for fibers, and the endpoints that make them::
+"""Streams: transports that block, for fibers, and the endpoints that make them.
 
     handler fiber --- read1(), write() ---> Stream ---> StreamBuffer <--- feed() ---+
                                               |                                     |
