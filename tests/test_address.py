@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -225,6 +227,27 @@ def test_names_are_looked_up_in_a_forked_child():
         finally:
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_lookup_that_hangs_does_not_keep_a_program_from_ending():
+    program = """if True:
+        import socket, threading
+        from gruvi_cffi import getaddrinfo, sleep, spawn
+
+        def hang(node, service, family, socktype, protocol, flags):
+            if flags & socket.AI_NUMERICHOST:
+                raise socket.gaierror(socket.EAI_NONAME, 'not numeric')
+            print('hangs', flush=True)
+            threading.Event().wait()
+
+        socket.getaddrinfo = hang
+        spawn(getaddrinfo, 'slow.test')
+        sleep(0.01)
+    """
+    done = subprocess.run(
+        [sys.executable, '-c', program], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, 'hangs\n', '')
 
 
 def test_the_name_of_an_address():

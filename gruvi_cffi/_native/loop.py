@@ -14,6 +14,7 @@ with the cursor behind the record that raised, so that calling drain() again los
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
@@ -85,9 +86,11 @@ class Loop:
         self._ptr = ffi.gc(ptr, lib.gv_loop_free)
         self._ring = lib.gv_loop_ring(ptr)
         self._arena = ffi.buffer(lib.gv_loop_arena(ptr), arena_bytes)
-        self._taken = 0  # records, since the first
-        self._records: Iterator[tuple[int, int, int, int]] = iter(())
+        # What is left of the turn's records, and how many there were since the first, these included.
+        # One object, so that no signal handler comes between them.
+        self._batch: tuple[Iterator[tuple[int, int, int, int]], int] = (iter(()), 0)
         self._deferred: list[tuple[Handle, Callable[[], object]]] = []
+        self._due: deque[tuple[Handle, Callable[[], object]]] = deque()
         self.handles: dict[int, Handle] = {}  # C knows ids only; this keeps them until CLOSED
         self.closed = False
         self.waiting = False  # set by who calls poll(): from here on it takes a wake() to be heard
@@ -101,34 +104,38 @@ class Loop:
         self.drain()  # what a BaseException had left
         # A signal handler that raises may strike as soon as C returns. Then nothing more counts as
         # taken, and the next poll brings the same records.
-        count = _gv_poll(self._ptr, self._taken, 0 if self._deferred else timeout)
+        taken = self._batch[1]
+        count = _gv_poll(self._ptr, taken, 0 if self._deferred else timeout)
         self.waiting = False
         if count < 0:
             raise error_from(count, 'poll')
         if count:
             words = iter(_unpack(self._ring, 4 * count))
-            self._records, self._taken = zip(words, words, words, words), self._taken + count
+            self._batch = (zip(words, words, words, words), taken + count)
         if self._deferred:
-            self._run_deferred()
+            self._due.extend(self._deferred)
+            self._deferred.clear()
         self.drain()
 
     def defer(self, handle: Handle, callback: Callable[[], object]) -> None:
         """Call *callback* before the records of the next turn; *handle* is told what it raises."""
         self._deferred.append((handle, callback))
 
-    def _run_deferred(self) -> None:
-        deferred, self._deferred = self._deferred, []
-        for handle, callback in deferred:
+    def _run_due(self) -> None:
+        while self._due:
+            handle, callback = self._due.popleft()
             try:
                 callback()
             except Exception as exc:
                 _failed(handle, exc)
 
     def drain(self) -> None:
-        """Dispatch what is left of the turn's records."""
+        """Run what was deferred to this turn, and dispatch what is left of its records."""
+        if self._due:
+            self._run_due()
         handles = self.handles
         arena = self._arena
-        for handle_id, kind, a, b in self._records:
+        for handle_id, kind, a, b in self._batch[0]:
             handle = handles.get(handle_id)
             if handle is None:  # a socket that was accepted, but could not be opened
                 continue
@@ -155,7 +162,8 @@ class Loop:
         """
         if self.closed:
             return
-        check(lib.gv_loop_close(self._ptr, self._taken), 'close the event loop')
+        self.drain()  # with the loop goes the arena
+        check(lib.gv_loop_close(self._ptr, self._batch[1]), 'close the event loop')
         self.closed = True
 
     def abandon(self) -> None:
