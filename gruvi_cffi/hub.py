@@ -64,6 +64,7 @@ class _NoLoop:
     """In place of the loop, once the hub is closed: nobody waits."""
 
     waiting = False
+    failure = None
 
     def wake(self) -> None:
         """Wake nobody."""
@@ -257,6 +258,8 @@ class Hub:
             except GreenletExit:
                 return
             except BaseException as error:
+                if self._gone:
+                    raise  # to the root fiber: whoever waits would wait for ever
                 self.raise_in_root(error)
         self.carriers.free(len(self.carriers.idle))
 
@@ -295,6 +298,9 @@ class Hub:
         try:
             loop.poll(timeout)
         except BaseException as error:
+            if error is loop.failure:
+                self._gone = f'the hub has failed: {error}'
+                raise
             self.raise_in_root(error)
             self._finish_drain()
 

@@ -6,12 +6,8 @@ import contextlib
 import errno
 import os
 import resource
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
-import textwrap
 
 import pytest
 from transporting import Recorder
@@ -475,44 +471,3 @@ def test_stop_listening_leaves_the_connections(server, connect):
 
 def test_a_server_that_never_listened_closes():
     Server(Echo).close()
-
-
-# As a program.
-
-
-def script(folder, text):
-    """Start a program with a server on ``folder/socket``."""
-    program = f"""
-        import sys
-        from gruvi_cffi.endpoints import create_server
-        from gruvi_cffi.protocols import Protocol
-
-        class Echo(Protocol):
-            def connection_made(self, transport):
-                self.data_received = transport.write
-
-        server = create_server(Echo, {folder!r} + '/socket')
-        print('ready', flush=True)
-    """
-    return subprocess.Popen(
-        [sys.executable, '-c', textwrap.dedent(program) + textwrap.dedent(text)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_run_serves_until_it_is_interrupted(folder, connect):
-    with script(folder, "server.run()\nprint('done')\nserver.close()") as process:
-        assert process.stdout.readline() == 'ready\n'
-        assert echoes(connect(f'{folder}/socket'))
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=60) == ('done\n', '')
-    assert process.returncode == 0
-
-
-def test_a_program_that_closes_nothing_ends_silently(folder, connect):
-    with script(folder, 'from gruvi_cffi.hub import sleep\nsleep(0.01)') as process:
-        assert process.communicate(timeout=60) == ('ready\n', '')
-    assert process.returncode == 0
-    assert os.listdir(folder) == []

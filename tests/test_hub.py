@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from gruvi_cffi.errors import Cancelled, Timeout
+from gruvi_cffi.errors import Cancelled, Timeout, TransportError
 from gruvi_cffi.fibers import Fiber, current_fiber, spawn
 from gruvi_cffi.hub import Hub, get_hub, sleep, switch_back
 from gruvi_cffi.switchpoints import switchpoint
@@ -620,3 +620,18 @@ def test_nothing_is_logged_by_a_quiet_life(caplog):
     with caplog.at_level(logging.WARNING):
         closed_in_thread(lambda: spawn(sleep, None))
     assert caplog.text == ''
+
+
+def test_a_loop_that_fails_ends_the_hub_instead_of_spinning():
+    def run():
+        hub = get_hub()
+        batch, hub.loop._batch = hub.loop._batch, (iter(()), -1)  # what cannot be
+        with pytest.raises(TransportError, match='could not poll'):
+            sleep(1)
+        assert not hub.is_alive()
+        with pytest.raises(RuntimeError, match='the hub has failed'):
+            sleep(0)
+        hub.loop._batch = batch
+        hub.loop.close()
+
+    in_thread(run)

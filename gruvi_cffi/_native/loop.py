@@ -86,13 +86,14 @@ class Loop:
         self._ptr = ffi.gc(ptr, lib.gv_loop_free)
         self._ring = lib.gv_loop_ring(ptr)
         self._arena = ffi.buffer(lib.gv_loop_arena(ptr), arena_bytes)
-        # What is left of the turn's records, and how many there were since the first, these included.
+        # What is left of the turn's records, and how many there were, these included, since the first.
         # One object, so that no signal handler comes between them.
         self._batch: tuple[Iterator[tuple[int, int, int, int]], int] = (iter(()), 0)
         self._deferred: list[tuple[Handle, Callable[[], object]]] = []
         self._due: deque[tuple[Handle, Callable[[], object]]] = deque()
         self.handles: dict[int, Handle] = {}  # C knows ids only; this keeps them until CLOSED
         self.closed = False
+        self.failure: Optional[Exception] = None  # why poll() itself could not go on
         self.waiting = False  # set by who calls poll(): from here on it takes a wake() to be heard
 
     def poll(self, timeout: int) -> None:
@@ -108,7 +109,8 @@ class Loop:
         count = _gv_poll(self._ptr, taken, 0 if self._deferred else timeout)
         self.waiting = False
         if count < 0:
-            raise error_from(count, 'poll')
+            self.failure = error_from(count, 'poll')
+            raise self.failure
         if count:
             words = iter(_unpack(self._ring, 4 * count))
             self._batch = (zip(words, words, words, words), taken + count)
