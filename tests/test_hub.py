@@ -1,11 +1,13 @@
 import gc
 import logging
+import socket
 import threading
 import time
 import weakref
 
 import pytest
 
+from gruvi_cffi._native.poll import READABLE, PollHandle
 from gruvi_cffi.errors import Cancelled, Timeout, TransportError
 from gruvi_cffi.fibers import Fiber, current_fiber, spawn
 from gruvi_cffi.hub import Hub, get_hub, sleep, switch_back
@@ -149,6 +151,54 @@ def test_run_callback_from_another_thread_wakes_the_hub():
         hub.run_callback(thread.start)
         assert hub.switch() == 'woken'
     thread.join()
+
+
+def test_what_becomes_ready_between_the_last_look_and_the_poll_is_not_missed(monkeypatch):
+    hub = get_hub()
+    nearest = hub.timers.nearest
+    late = []
+
+    def interrupted():
+        # A finalizer or a signal handler may run here: the hub has seen that nothing is ready.
+        if late:
+            hub.run_callback(late.pop())
+        return nearest()
+
+    monkeypatch.setattr(hub.timers, 'nearest', interrupted)
+    with switch_back(10) as switcher:
+        late.append(switcher.switch)
+        hub.switch()
+
+
+def test_a_base_exception_of_a_drain_comes_after_the_rest_of_the_drain():
+    seen = []
+
+    class Reader:
+        def __init__(self):
+            self.ours, self.theirs = socket.socketpair()
+            self.handle = PollHandle(get_hub().loop, self.ours.fileno())
+            self.handle.owner = self
+            self.handle.start(READABLE)
+
+        def handle_ready(self, events, error):
+            self.handle.close()
+            seen.append(self.ours.recv(1))
+            raise SystemExit
+
+        def handle_closed(self):
+            self.ours.close()
+            self.theirs.close()
+
+    readers = [Reader() for _ in range(3)]
+    for reader in readers:
+        reader.theirs.send(b'x')
+    with pytest.raises(SystemExit):
+        sleep(None)
+    assert seen == [b'x'] * 3
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            sleep(None)
+    sleep(0)
 
 
 # Timers.

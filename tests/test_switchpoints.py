@@ -197,7 +197,7 @@ def test_making_a_generator_is_no_step():
 
 # Every public function of ours that can switch bears the mark. A function can switch if it calls
 # Hub.switch(), or a function that can. Whom it calls is known for self.x(), super().x() and names
-# its module; any other y.x() counts if every function x of ours can switch.
+# of its module; any other y.x() counts if every function x of ours can switch.
 
 # Names that also belong to what is not ours, so that y.x() says nothing.
 AMBIGUOUS = {

@@ -86,7 +86,7 @@ class Loop:
         self._ptr = ffi.gc(ptr, lib.gv_loop_free)
         self._ring = lib.gv_loop_ring(ptr)
         self._arena = ffi.buffer(lib.gv_loop_arena(ptr), arena_bytes)
-        # What is left of the turn's records, and how many there were, these included, since the first.
+        # What is left of the turn's records, and how many came since the first, these included.
         # One object, so that no signal handler comes between them.
         self._batch: tuple[Iterator[tuple[int, int, int, int]], int] = (iter(()), 0)
         self._deferred: list[tuple[Handle, Callable[[], object]]] = []
