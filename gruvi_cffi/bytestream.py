@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -25,6 +24,11 @@ class Stream:
     Every method raises StreamError once the stream is closed, or if it is not for that direction.
     """
 
+    __slots__ = (
+        '__weakref__', '_autoclose', '_buffer', '_closed', '_lost', '_lost_error', '_mode',
+        '_timeout', '_transport', '_writers', '_writing_paused',
+    )  # fmt: skip
+
     def __init__(
         self,
         transport: Any,
@@ -43,7 +47,7 @@ class Stream:
         self._writing_paused = False
         self._lost = False
         self._lost_error: Any = None
-        self._writers: deque[Any] = deque()  # fibers that wait until they may write
+        self._writers: list[Any] = []  # fibers that wait until they may write
 
     def __repr__(self) -> str:
         return f'<Stream {"closed" if self._closed else "open"} over {self._transport!r}>'
@@ -316,7 +320,7 @@ class Stream:
         self._wake_writers()
 
     def _wake_writers(self) -> None:
-        writers, self._writers = self._writers, deque()
+        writers, self._writers = self._writers, []
         for switcher in writers:
             switcher.switch()
 

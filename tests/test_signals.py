@@ -190,9 +190,14 @@ def test_a_python_handler_runs_while_the_hub_waits(handler):
     assert number == signal.SIGUSR1
 
 
-def test_a_handler_runs_though_somebody_took_the_wakeup_fd(handler):
-    get_hub()
-    asyncio.run(asyncio.sleep(0))
+def test_a_handler_runs_though_asyncio_took_the_wakeup_fd(handler):
+    async def take():
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR2, print)
+        loop.remove_signal_handler(signal.SIGUSR2)
+
+    sleep(0)
+    asyncio.run(take())
     with switch_back(10) as switcher:
         handler(signal.SIGUSR1, switcher)
         # Late enough that a wait which is cut short does not help.
