@@ -333,6 +333,9 @@ class Hub:
             call = timers.pop_due(now, number)
 
 
+_reinit_hub = threads.forget  # the name that programs for Gruvi may know
+
+
 def get_hub() -> Hub:
     """Return the hub of the calling thread.
 
