@@ -14,7 +14,7 @@ CLOSE_TURNS = 100  # turns that Hub.close() gives a cancelled fiber to end
 # Transports.
 WRITE_HIGH = 64 * 1024  # bytes queued above which a protocol is paused; asyncio's choice too
 FLUSH_TIMEOUT = 30.0  # seconds without progress that close() gives a peer to take what is queued
-BACKLOG = 1024  # connections the kernel keeps for us; it cuts this to somaxconn
+BACKLOG = 4096  # connections the kernel keeps for us; it cuts this to its own limit (somaxconn)
 
 # Streams.
 STREAM_HIGH = 64 * 1024  # bytes read ahead above which a stream stops reading

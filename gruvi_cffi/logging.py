@@ -72,8 +72,7 @@ class ContextLogger:
         name, line, function = '(unknown file)', 0, '(unknown function)'
         place = ''
         if logger.isEnabledFor(logging.DEBUG):
-            # Two frames up, past _write() and the method of the level: who called that.
-            name, line, function, _ = logger.findCaller(stacklevel=3)
+            name, line, function, _ = logger.findCaller(stacklevel=_STACKLEVEL)
             place = f'{name.rpartition("/")[2]}:{line}'
         head = f'[{_where()}|{self.context or "-"}|{place}] '
         record = logger.makeRecord(
@@ -82,6 +81,10 @@ class ContextLogger:
         )  # fmt: skip
         logger.handle(record)
 
+
+# Past _write() and the method of the level, to who called that. Before 3.11, findCaller() skips two
+# frames by itself.
+_STACKLEVEL = 3 if sys.version_info >= (3, 11) else 1
 
 _OWN = ('exc_info', 'stack_info', 'extra')
 
