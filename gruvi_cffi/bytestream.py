@@ -25,8 +25,8 @@ class Stream:
     """
 
     __slots__ = (
-        '__weakref__', '_autoclose', '_buffer', '_closed', '_lost', '_lost_error', '_mode',
-        '_timeout', '_transport', '_writers', '_writing_paused',
+        '__weakref__', '_autoclose', '_buffer', '_closed', '_held_up', '_lost', '_lost_error',
+        '_mode', '_timeout', '_transport', '_writers', '_writing_paused',
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +47,7 @@ class Stream:
         self._writing_paused = False
         self._lost = False
         self._lost_error: Any = None
+        self._held_up = 'w' not in mode  # there is a reason not to write just so; one of four
         self._writers: list[Any] = []  # fibers that wait until they may write
 
     def __repr__(self) -> str:
@@ -89,9 +90,18 @@ class Stream:
         return False
 
     def wrap(
-        self, encoding: str = 'utf-8', errors: str = 'strict', newline: str | None = None
+        self,
+        encoding: str = 'utf-8',
+        errors: str = 'strict',
+        newline: str | None = None,
+        line_buffering: bool = False,
+        write_through: bool = True,
     ) -> TextStream:
-        """Return a text stream over this one; *newline* as for ``open()``."""
+        """Return a text stream over this one; *newline* as for ``open()``.
+
+        *line_buffering* and *write_through* may be given because ``io.TextIOWrapper`` has them;
+        what is written is always passed on at once.
+        """
         return TextStream(self, encoding, errors, newline)
 
     # Reading.
@@ -103,13 +113,15 @@ class Stream:
         return self._buffer
 
     @switchpoint
-    def read(self, size: int = -1, timeout: float | None = -1) -> bytes:
-        """Return *size* bytes, fewer only at the end; all up to the end if *size* is negative.
+    def read(self, size: int | None = -1, timeout: float | None = -1) -> bytes:
+        """Return *size* bytes, fewer only at the end; all up to the end if it is negative or None.
 
         :raises Timeout: they did not come in time.
         :raises TransportError: the connection broke, and nothing is left.
         """
-        return self._readable().get_chunk(size, None, timeout) if size else b''
+        buffer = self._readable()
+        size = -1 if size is None else size
+        return buffer.get_chunk(size, None, timeout) if size else b''
 
     @switchpoint
     def read1(self, size: int = -1, timeout: float | None = -1) -> bytes:
@@ -120,7 +132,9 @@ class Stream:
         """
         buffer = self._buffer
         if buffer is None or self._closed or size == 0:
-            return b'' if size == 0 else self._readable().read_chunk(size, timeout)
+            buffer = self._readable()
+            if size == 0:
+                return b''
         return buffer.read_chunk(size, timeout)
 
     @switchpoint
@@ -133,22 +147,29 @@ class Stream:
         """
         if size < 0:
             raise ValueError(f'need a size of 0 or more, not {size}')
-        data = self._readable().get_chunk(size, None, timeout) if size else b''
+        buffer = self._readable()
+        data = buffer.get_chunk(size, None, timeout) if size else b''
         if len(data) < size:
             raise IncompleteRead(data, size)
         return data
 
     @switchpoint
-    def readline(self, limit: int = -1, delim: bytes = b'\n', timeout: float | None = -1) -> bytes:
+    def readline(
+        self,
+        limit: int | None = -1,
+        delim: bytes = b'\n',
+        timeout: float | None = -1,
+    ) -> bytes:
         """Return a line with its end, which is *delim*; at the end or after *limit* bytes, a part.
 
         :raises StreamError: without *limit*, if a line is longer than ``limits.LINE_LIMIT`` bytes.
         :raises Timeout: it did not come in time.
         :raises TransportError: the connection broke, and nothing is left.
         """
-        if limit == 0:
-            return b''
-        return self._read_line(delim, limit, timeout)
+        buffer = self._readable()
+        if limit is None or limit < 0:
+            return buffer.take(self._line_end(delim, None, timeout))
+        return buffer.get_chunk(limit, delim, timeout) if limit else b''
 
     @switchpoint
     def readuntil(
@@ -165,38 +186,44 @@ class Stream:
         :raises Timeout: it did not come in time.
         :raises TransportError: the connection broke, and nothing is left.
         """
-        line = self._read_line(delim, -1, timeout, limit)
+        line = self._readable().take(self._line_end(delim, limit, timeout))
         if not line.endswith(delim):
             raise IncompleteRead(line)
         return line
 
-    def _read_line(
-        self, delim: bytes, limit: int, timeout: float | None, most: int | None = None
-    ) -> bytes:
-        if not delim:
-            raise ValueError('need a delimiter of at least one byte')
-        buffer = self._readable()
-        if limit >= 0:
-            return buffer.get_chunk(limit, delim, timeout)
-        most = limits.LINE_LIMIT if most is None else most
-        end = buffer.wait_for_delimiter(delim, most + 1, timeout)
+    def _line_end(self, delim: bytes, most: int | None, timeout: float | None) -> int:
+        """Return where the next line ends; 0 if there is nothing left."""
+        if most is None or most < 0:
+            most = limits.LINE_LIMIT
+        end = self._readable().wait_for_delimiter(delim, most + 1, timeout)
         if end > most:
             raise StreamError(f'no delimiter {delim!r} in {most} bytes')
-        return buffer.take(end) if end else buffer.take_chunk()
+        return end
 
     @switchpoint
-    def readlines(self, hint: int = -1, timeout: float | None = -1) -> list[bytes]:
-        """Return lines up to the end, or until they have more than *hint* bytes together."""
+    def readlines(self, hint: int | None = -1, timeout: float | None = -1) -> list[bytes]:
+        """Return lines up to the end, or until they have more than *hint* bytes together.
+
+        *timeout* is for each line. Who gives up has taken none.
+        """
+        buffer = self._readable()
         lines: list[bytes] = []
+        most = hint if hint is not None and hint > 0 else float('inf')
         total = 0
-        while True:
-            line = self._read_line(b'\n', -1, timeout)
-            if not line:
-                return lines
-            lines.append(line)
-            total += len(line)
-            if 0 < hint < total:
-                return lines
+        try:
+            while total <= most:
+                end = self._line_end(b'\n', None, timeout)
+                if not end and lines:
+                    break  # what broke the stream, if anything did, is for the next call
+                line = buffer.take(end)
+                if not line:
+                    break
+                lines.append(line)
+                total += len(line)
+        except BaseException:
+            buffer.put_back(b''.join(lines))
+            raise
+        return lines
 
     @switchpoint
     def readinto(self, buffer: bytearray | memoryview, timeout: float | None = -1) -> int:
@@ -207,9 +234,13 @@ class Stream:
 
         :raises Timeout: nothing came in time.
         :raises TransportError: the connection broke, and nothing is left.
+        :raises TypeError: nothing can be written to *buffer*.
         """
-        with memoryview(buffer).cast('B') as view:
-            return self._readable().read_into(view, timeout) if view else 0
+        source = self._readable()
+        with memoryview(buffer) as whole, whole.cast('B') as view:
+            if view.readonly:
+                raise TypeError(f'need a writable buffer, not {type(buffer).__name__}')
+            return source.read_into(view, timeout) if view else 0
 
     readinto1 = readinto
 
@@ -232,7 +263,7 @@ class Stream:
 
         :raises StopIteration: the stream has ended.
         """
-        line = self._read_line(b'\n', -1, -1)
+        line = self._readable().take(self._line_end(b'\n', None, -1))
         if not line:
             raise StopIteration
         return line
@@ -246,7 +277,7 @@ class Stream:
         :raises Timeout: too much was queued for too long; nothing of *data* was written.
         :raises TransportError: the connection broke.
         """
-        if self._closed or self._writing_paused or self._lost:
+        if self._held_up:
             self._wait_to_write(timeout)
         self._transport.write(data)
 
@@ -301,18 +332,19 @@ class Stream:
 
     def pause_writing(self) -> None:
         """Make writers wait."""
-        self._writing_paused = True
+        self._writing_paused = self._held_up = True
 
     def resume_writing(self) -> None:
         """Let writers go on."""
         self._writing_paused = False
+        self._held_up = self._closed or self._lost or not self.writable()
         self._wake_writers()
 
     def connection_lost(self, error: Any) -> None:
         """Tell readers and writers that nothing more will come or go."""
-        self._lost = True
+        self._lost = self._held_up = True
         self._lost_error = error
-        if self._buffer is not None:
+        if self._buffer is not None and not self._closed:
             if error is None:
                 self._buffer.feed_eof()
             else:
@@ -330,15 +362,19 @@ class Stream:
     def close(self, timeout: float | None = -1) -> None:
         """Close; with autoclose also the transport, and wait until what was written has left.
 
-        After *timeout* seconds the rest is dropped. Twice is once.
+        After *timeout* seconds the rest is dropped. Fibers that wait for the stream get a
+        StreamError. Twice is once.
         """
         if self._closed:
             return
-        self._closed = True
+        self._closed = self._held_up = True
+        if self._buffer is not None:
+            self._buffer.discard(StreamError('the stream is closed'))
         self._wake_writers()
         if self._autoclose and self._transport is not None and not self._lost:
             self._transport.close()
-            self._wait_lost(self._timeout if timeout == -1 else timeout)
+            if not self._lost:
+                self._wait_lost(self._timeout if timeout == -1 else timeout)
 
     def _wait_lost(self, timeout: float | None) -> None:
         hub = get_hub()

@@ -142,6 +142,7 @@ class StreamServer(Server):
         super().__init__(StreamProtocol, timeout)
         self._stream_handler = stream_handler
         self._handlers: dict[Transport, Fiber] = {}
+        self._closers: set[Any] = set()  # fibers that are in close()
 
     def connection_made(self, transport: Transport, protocol: Any) -> None:
         # It runs in the next turn, when the stream is there.
@@ -151,7 +152,8 @@ class StreamServer(Server):
         self, transport: Transport, protocol: Any, exc: Exception | None = None
     ) -> None:
         fiber = self._handlers.get(transport)
-        if fiber is not None and not protocol.stream.closed:
+        # A handler that closes its stream, or the server, is to go on behind that.
+        if fiber is not None and fiber not in self._closers and not protocol.stream.closed:
             fiber.cancel('the connection is lost')
 
     def _serve(self, transport: Transport, protocol: Any) -> None:
@@ -166,12 +168,23 @@ class StreamServer(Server):
 
     @switchpoint
     def close(self, timeout: float | None = None) -> None:
-        """Close as ``Server.close()`` does, and wait for the handlers, within *timeout* seconds."""
+        """Close as ``Server.close()`` does, and wait for the handlers, within *timeout* seconds.
+
+        A handler may call it too; nobody waits for that one.
+        """
         until = None if timeout is None else monotonic() + timeout
-        handlers = [fiber for fiber in self._handlers.values() if fiber is not current_fiber()]
-        super().close(timeout)
+        handlers = list(self._handlers.values())
+        self._closers.add(current_fiber())
+        try:
+            super().close(timeout)
+            self._join(handlers, until)
+        finally:
+            self._closers.discard(current_fiber())
+
+    def _join(self, handlers: list[Fiber], until: float | None) -> None:
         try:
             for fiber in handlers:
-                fiber.join(None if until is None else max(0.0, until - monotonic()))
+                if fiber not in self._closers:
+                    fiber.join(None if until is None else max(0.0, until - monotonic()))
         except Timeout:
             _log.warning('a handler goes on although its connection was closed')

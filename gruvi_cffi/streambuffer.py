@@ -95,6 +95,12 @@ class StreamBuffer(ByteBuffer):
         self._error = error
         self._wake()
 
+    def discard(self, error: Exception) -> None:
+        """Drop what was read ahead: from now on readers get *error*, also one who waits."""
+        self.clear()
+        self._eof = False
+        self.feed_error(error)
+
     # How the reader waits. Only the hub's own thread wakes it, and it may be woken in vain, so this
     # takes a third of the time of switch_back(); an echo server does it once for each request.
 
@@ -181,6 +187,8 @@ class StreamBuffer(ByteBuffer):
 
         This is a switch point.
         """
+        if not delim:
+            raise ValueError('need a delimiter of at least one byte')
         end = -1
 
         def found() -> bool:
@@ -263,7 +271,8 @@ class StreamBuffer(ByteBuffer):
         """
         transport = self._transport
         ended = self._eof or self._error is not None
-        if not (self._size or ended) and getattr(transport, 'can_read_into', False):
+        waits = not (self._size or ended or self._reading)
+        if waits and getattr(transport, 'can_read_into', False):
             nbytes = self._read_straight_into(view, timeout)
             if nbytes:
                 return nbytes
@@ -284,9 +293,8 @@ class StreamBuffer(ByteBuffer):
                 nbytes = count
             self._wake()
 
-        if not self._reading:
-            self._transport.read_into(view, filled)
         try:
+            self._transport.read_into(view, filled)
             self.wait_until(lambda: nbytes or self._size, 1, timeout)
         except BaseException:
             self.put_back(bytes(view[:nbytes]))

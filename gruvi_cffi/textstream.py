@@ -44,8 +44,11 @@ class TextStream:
         if not newline:  # None: every kind of line end is translated; '': each is kept
             decoder = io.IncrementalNewlineDecoder(decoder, translate=newline is None)
         self._decoder = decoder
-        self._text = ''  # decoded, and not taken yet
-        self._searched = 0  # so much of it holds no line end
+        # Decoded, and not taken yet: the pieces, without a line end, and the text from start on.
+        self._pieces: list[str] = []
+        self._held = 0  # characters in the pieces
+        self._text = ''
+        self._start = 0
         self._ended = False
 
     @property
@@ -60,37 +63,72 @@ class TextStream:
         """Return True if it is for writing."""
         return bool(self.buffer.writable())
 
+    def seekable(self) -> bool:
+        """Return False."""
+        return False
+
     # Reading.
 
+    def _available(self) -> int:
+        return self._held + len(self._text) - self._start
+
     def _fill(self) -> bool:
-        """Decode what comes next; return False at the end."""
+        """Decode what comes next; return False if nothing does.
+
+        There must be no line end in what is available.
+        """
         if self._ended:
             return False
-        data = self.buffer.read1()
+        try:
+            data = self.buffer.read1()
+        except Exception as error:
+            # It comes again, once the text before it was taken.
+            if self._available() and self._has_broken(error):
+                return False
+            raise
         self._ended = not data
-        self._text += self._decoder.decode(data, self._ended)
+        text = self._decoder.decode(data, self._ended)
+        rest = self._text[self._start :]
+        if self._newline == '\r\n' and rest.endswith('\r'):  # the '\n' may be next
+            rest, text = rest[:-1], '\r' + text
+        if rest:
+            self._pieces.append(rest)
+            self._held += len(rest)
+        self._text, self._start = text, 0
         return True
 
+    def _has_broken(self, error: BaseException) -> bool:
+        """Return True if *error* is what broke the stream."""
+        cause = None if self.buffer.buffer is None else self.buffer.buffer.error
+        return cause is not None and cause in (error, type(error))
+
+    def _put_back(self, text: str) -> None:
+        self._text = ''.join([text, *self._pieces, self._text[self._start :]])
+        self._pieces.clear()
+        self._held = self._start = 0
+
     def _take(self, size: int) -> str:
-        text, self._text = self._text[:size], self._text[size:]
-        self._searched = 0
+        if self._pieces:
+            self._put_back('')
+        end = min(self._start + size, len(self._text))
+        text = self._text[self._start : end]
+        self._start = end
         return text
 
-    def _line_end(self) -> int:
-        """Return where the first line ends, or -1."""
-        text, start = self._text, self._searched
+    def _line_end(self, most: int) -> int:
+        """Return how long the first line is, if it ends within *most* characters; else -1."""
+        text, start = self._text, self._start
+        stop = max(start, start + most - self._held)
         if self._newline == '':
             # A '\r' at the very end is not decoded before what is behind it is known.
-            found = [at + 1 for at in (text.find('\n', start), text.find('\r', start)) if at >= 0]
-            end = min(found, default=-1)
-            if end > 0 and text[end - 1 : end + 1] == '\r\n':
-                end += 1
-            self._searched = len(text)
-            return end
-        delim = self._newline or '\n'
-        at = text.find(delim, start)
-        self._searched = max(0, len(text) - len(delim) + 1)
-        return -1 if at < 0 else at + len(delim)
+            found = [text.find(end, start, stop) for end in '\r\n']
+            at = min((at for at in found if at >= 0), default=-1)
+            size = 2 if text[at : at + 2] == '\r\n' and at + 2 <= stop else 1
+        else:
+            delim = self._newline or '\n'
+            at = text.find(delim, start, stop)
+            size = len(delim)
+        return -1 if at < 0 else self._held + at + size - start
 
     @switchpoint
     def read(self, size: int | None = -1) -> str:
@@ -99,44 +137,55 @@ class TextStream:
         :raises UnicodeDecodeError: these bytes are no text.
         """
         most = float('inf') if size is None or size < 0 else size
-        while len(self._text) < most and self._fill():
-            pass
-        return self._take(int(min(most, len(self._text))))
+        try:
+            while self._available() < most and self._fill():
+                pass
+        finally:
+            self._put_back('')  # there may be line ends in it
+        return self._take(int(min(most, self._available())))
 
     @switchpoint
-    def readline(self, size: int = -1) -> str:
+    def readline(self, size: int | None = -1) -> str:
         """Return a line with its end; at the end or after *size* characters, a part of it.
 
         :raises StreamError: without *size*, if a line is longer than ``limits.LINE_LIMIT``.
         :raises UnicodeDecodeError: these bytes are no text.
         """
-        return self._read_line(size)
+        return self._read_line(-1 if size is None else size)
 
     def _read_line(self, size: int) -> str:
         most = limits.LINE_LIMIT if size < 0 else size
         while True:
-            end = self._line_end()
-            if 0 <= end <= most:
+            end = self._line_end(most)
+            if end >= 0:
                 return self._take(end)
-            if len(self._text) >= most:
+            if self._available() >= most:
                 if size < 0:
-                    self._searched = 0
                     raise StreamError(f'no end of line in {most} characters')
                 return self._take(most)
             if not self._fill():
-                return self._take(len(self._text))
+                return self._take(most)
 
     @switchpoint
-    def readlines(self, hint: int = -1) -> list[str]:
-        """Return lines up to the end, or until they have more than *hint* characters together."""
+    def readlines(self, hint: int | None = -1) -> list[str]:
+        """Return lines up to the end, or until they have more than *hint* characters together.
+
+        Who gives up has taken none.
+        """
+        most = hint if hint is not None and hint > 0 else float('inf')
         lines: list[str] = []
         total = 0
-        while not 0 < hint < total:
-            line = self._read_line(-1)
-            if not line:
-                break
-            lines.append(line)
-            total += len(line)
+        try:
+            while total <= most:
+                line = self._read_line(-1)
+                if not line:
+                    break
+                lines.append(line)
+                total += len(line)
+        except BaseException as error:
+            if not lines or not self._has_broken(error):
+                self._put_back(''.join(lines))
+                raise
         return lines
 
     def __iter__(self) -> Iterator[str]:
@@ -163,6 +212,9 @@ class TextStream:
         """
         if not isinstance(text, str):
             raise TypeError(f'need a str, not {type(text).__name__}')
+        # Waiting comes first: what the encoder has done for a write that is given up, such as the
+        # mark at the very beginning, would be missing later.
+        self.buffer.drain()
         raw = text
         # Without a newline '\n' stays: what is sent must not depend on the sender's system.
         if self._newline in ('\r', '\r\n'):
@@ -195,3 +247,7 @@ class TextStream:
     def __exit__(self, *exc: object) -> None:
         """Close."""
         self.close()
+
+
+# As for Stream, without inheriting.
+io.TextIOBase.register(TextStream)

@@ -27,6 +27,12 @@ class ByteBuffer:
             self._chunks.append(data)
             self._size += len(data)
 
+    def clear(self) -> None:
+        """Drop everything."""
+        self._chunks.clear()
+        self._size = self._start = 0
+        self._forget_scan(b'')
+
     def put_back(self, data: bytes) -> None:
         """Put *data* before everything else."""
         if self._start:
