@@ -25,8 +25,10 @@ static void wakeup_cb(uv_async_t *async) {
     (void) async; /* that poll returns is all it is for */
 }
 
+/* libuv runs timers before it polls, too. One that ends there must not let it wait
+ * for ever. */
 static void timer_cb(uv_timer_t *timer) {
-    (void) timer;
+    uv_stop(timer->loop);
 }
 
 static int init(gv_loop *loop, const gv_limits *limits) {
