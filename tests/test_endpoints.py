@@ -371,6 +371,26 @@ def test_a_cancelled_close_aborts():
         until(lambda: protocol.lost)
 
 
+@pytest.mark.parametrize('turns', range(7))
+def test_a_client_can_be_cancelled_at_any_moment(address, turns):
+    client = Client(Recorder)
+
+    def go():
+        client.connect(address)
+        client.close()
+
+    fiber = spawn(go)
+    for _ in range(turns):
+        sleep(0)
+    fiber.cancel()
+    fiber.join()
+    client.close()
+    client.connect(address)
+    client.transport.write(b'spam')
+    until(lambda: client.protocol.received == b'spam')
+    client.close()
+
+
 def test_the_timeout_of_a_client_is_that_of_its_protocol(port):
     client = Client(Protocol, timeout=7)
     assert client.timeout == 7

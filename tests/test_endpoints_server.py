@@ -459,6 +459,25 @@ def test_a_cancelled_close_aborts(connect):
     until(lambda: not server.connections)
 
 
+@pytest.mark.parametrize('turns', range(5))
+def test_a_server_can_be_cancelled_while_it_closes(connect, turns):
+    server = Server(Echo)
+    server.listen(('127.0.0.1', 0))
+    clients = [connect(server.addresses[0]) for _ in range(3)]
+    until(lambda: len(server.connections) == 3)
+    protocols = [protocol for _, protocol in server.connections]
+    fiber = spawn(server.close)
+    for _ in range(turns):
+        sleep(0)
+    fiber.cancel()
+    fiber.join()
+    server.close()
+    assert [protocol.lost for protocol in protocols] == [True] * 3
+    for client in clients:
+        with contextlib.suppress(ConnectionResetError):  # it was aborted
+            assert client.recv(1) == b''
+
+
 def test_stop_listening_leaves_the_connections(server, connect):
     server.listen(('127.0.0.1', 0))
     client = connect(server.addresses[0])
