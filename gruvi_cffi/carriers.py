@@ -7,9 +7,8 @@ exception belong to the fiber.
 
 from __future__ import annotations
 
-import contextvars
 from operator import attrgetter
-from typing import Any, Optional, Protocol
+from typing import Any, Optional
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -48,10 +47,6 @@ class BareFiber:
     def is_alive(self) -> bool:
         """Return True until it has ended."""
         return self.alive
-
-
-class _Lessee(Protocol):
-    def work(self) -> None: ...
 
 
 def current_fiber() -> BareFiber:
@@ -101,16 +96,10 @@ class Carriers:
         self.idle: list[Carrier] = []
         self._serial = 0
 
-    def lease(self, fiber: _Lessee, context: contextvars.Context) -> Carrier:
-        """Return a carrier for *fiber*, which runs as soon as the caller switches to it."""
-        if self.idle:
-            carrier = self.idle.pop()
-        else:
-            self._serial += 1
-            carrier = Carrier(self, self._serial)
-        carrier.fiber = fiber
-        carrier.gr_context = context
-        return carrier
+    def make(self) -> Carrier:
+        """Return a new carrier. It works for its ``fiber`` once it is switched to."""
+        self._serial += 1
+        return Carrier(self, self._serial)
 
     def trim(self, live: int) -> None:
         """Free the carriers that are too many beside *live* fibers.

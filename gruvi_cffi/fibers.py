@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import logging
 import os
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, Optional
 
 from greenlet import GreenletExit
 
+from . import threads
 from .carriers import BareFiber, current_fiber
 from .errors import Cancelled
 from .hub import Hub, get_hub
@@ -50,8 +50,7 @@ class Fiber(BareFiber):
     """
 
     __slots__ = (
-        '_args', '_callbacks', '_contextvars', '_error', '_hub', '_kwargs', '_result', '_state',
-        '_target', '_traceback', 'started',
+        '_call', '_callbacks', '_error', '_hub', '_result', '_state', '_traceback', 'started',
     )  # fmt: skip
 
     _name: Any  # a number until somebody asks for it
@@ -64,7 +63,7 @@ class Fiber(BareFiber):
         name: str | None = None,
         hub: Hub | None = None,
     ) -> None:
-        self._hub = hub = get_hub() if hub is None else hub
+        self._hub = hub = hub or threads.state.hub or get_hub()
         if name is None:
             number = hub.data['gruvi:next_fiber']
             hub.data['gruvi:next_fiber'] = number + 1
@@ -74,15 +73,11 @@ class Fiber(BareFiber):
         self.carrier = None
         self.context = None
         self.started: Optional[float] = None  # when, in seconds of hub.time()
-        self._target: Any = target
-        self._args: Any = args
-        self._kwargs: Any = kwargs or {}
-        self._contextvars: Any = contextvars.copy_context()
+        self._call: Any = (target, args, kwargs, copy_context())
         self._state = _NEW
-        self._callbacks: deque[DoneCallback] = deque()
+        self._callbacks: list[DoneCallback] = []
         self._result: Any = None
         self._error: Optional[BaseException] = None
-        self._traceback: Optional[TracebackType] = None
 
     @property
     def name(self) -> str:
@@ -114,9 +109,11 @@ class Fiber(BareFiber):
         if self._state != _NEW:
             _log.warning('fiber %s was started already', self.name)
             return
-        self._hub.check()
+        hub = self._hub
+        if hub.gone:
+            hub.check()
         self._state = _QUEUED
-        self._hub.make_ready(self)
+        hub.make_ready(self)
 
     def cancel(self, message: str | None = None) -> None:
         """Raise ``Cancelled(message)`` in it, in the next turn or where it waits next.
@@ -200,26 +197,41 @@ class Fiber(BareFiber):
         """
         return self._hub.resume_from_callback(self._throw, typ, val, tb)
 
-    def resume(self) -> None:
+    def resume(self) -> Any:
         """Run it until it waits for the first time. Called by the hub, once."""
-        if self._state == _QUEUED:
-            self._state = _RUNNING
-            self._begin().switch()
+        if self._state != _QUEUED:
+            return None
+        self._state = _RUNNING
+        hub = self._hub
+        hub.fibers.add(self)
+        self.started = monotonic()
+        pool = hub.carriers
+        self.carrier = carrier = pool.idle.pop() if pool.idle else pool.make()
+        carrier.fiber = self
+        carrier.gr_context = self._call[3]
+        return carrier.switch()
 
     def work(self) -> None:
         """Run its function. Called by its carrier."""
+        target, args, kwargs, _ = self._call
+        self._call = None
         try:
-            self._result = self._target(*self._args, **self._kwargs)
+            self._result = target(*args, **kwargs) if kwargs else target(*args)
         except BaseException as error:
             # Without this frame, which would hold the fiber that holds the traceback.
             self._traceback = error.__traceback__ and error.__traceback__.tb_next
             self._error = error.with_traceback(self._traceback)
             if not self._callbacks:
                 self._log_error(error)
-        if self._hub.inherited:
+        hub = self._hub
+        if hub.inherited:
             self._exit_process()
-        self._finish()
-        exiting = isinstance(self._error, GreenletExit)
+        self.carrier = None
+        self._state = _DONE
+        hub.fibers.discard(self)
+        if self._callbacks:
+            self._run_callbacks()
+        exiting = self._error is not None and isinstance(self._error, GreenletExit)
         # The frames of a traceback hold this one: without the fiber there is no cycle.
         del self
         if exiting:
@@ -230,32 +242,19 @@ class Fiber(BareFiber):
         if self._state not in (_NEW, _QUEUED):
             return False
         self._error = error
-        self._finish()
-        return True
-
-    # How it begins and ends.
-
-    def _begin(self) -> Any:
-        hub = self._hub
-        hub.fibers.add(self)
-        self.started = monotonic()
-        self.carrier = carrier = hub.carriers.lease(self, self._contextvars)
-        self._contextvars = None
-        return carrier
-
-    def _finish(self) -> None:
-        self.carrier = None
+        self._call = self._traceback = None
         self._state = _DONE
-        self._target = self._args = self._kwargs = self._contextvars = None
-        self._hub.fibers.discard(self)
         if self._callbacks:
             self._run_callbacks()
+        return True
 
     def _run_callbacks(self) -> None:
+        # From the end, where that costs nothing; somebody in another thread may add one meanwhile.
+        self._callbacks.reverse()
         with assert_no_switchpoints():
             while True:
                 try:
-                    callback, args = self._callbacks.popleft()
+                    callback, args = self._callbacks.pop()
                 except IndexError:
                     return
                 try:
@@ -267,8 +266,8 @@ class Fiber(BareFiber):
         if self._state == _RUNNING and self.carrier is not None:
             return self.carrier.switch(value)
         if self._state != _DONE:
-            self._state = _RUNNING
-            return self._begin().switch()
+            self._state = _QUEUED
+            return self.resume()
         _log.warning('fiber %s has ended: nothing to switch to', self.name)
         return None
 
@@ -308,6 +307,6 @@ def spawn(func: Callable[..., object], *args: Any, **kwargs: Any) -> Fiber:
 
     The keyword arguments go to ``Fiber()``, not to *func*.
     """
-    fiber = Fiber(func, args, **kwargs)
+    fiber = Fiber(func, args, **kwargs) if kwargs else Fiber(func, args)
     fiber.start()
     return fiber

@@ -97,11 +97,12 @@ class Hub:
         self._ready: deque[_Resumable] = deque()
         self._sleepers: list[_Resumable] = []
         self._rising: list[_Resumable] = []
+        self._unpolled = 0  # entries that ran since the last poll
         self._in_callback = False
         self._stopping = False
         self.inherited = False  # True in a forked child
         self.exiting = False  # True when the process ends: what is given up then is no surprise
-        self._gone = ''  # why it cannot be used any more
+        self.gone = ''  # why it cannot be used any more
         self._signals = Signals.install(self)
 
     @property
@@ -110,12 +111,12 @@ class Hub:
 
     def is_alive(self) -> bool:
         """Return True until the hub is closed."""
-        return not self._gone
+        return not self.gone
 
     def check(self) -> None:
         """Raise RuntimeError if the hub is closed, or belongs to the parent process."""
-        if self._gone:
-            raise RuntimeError(self._gone)
+        if self.gone:
+            raise RuntimeError(self.gone)
 
     def time(self) -> float:
         """Return the time that ``call_at()`` goes by, in seconds."""
@@ -134,8 +135,8 @@ class Hub:
             raise RuntimeError('the hub cannot wait for itself')
         if sections and get_ident() in sections:
             refuse('Hub.switch')
-        if self._gone:
-            raise RuntimeError(self._gone)
+        if self.gone:
+            raise RuntimeError(self.gone)
         try:
             return self._to_hub()
         except GreenletError as error:
@@ -189,7 +190,7 @@ class Hub:
         """
         if getcurrent() is not self.root.carrier:
             raise RuntimeError('a hub can only be closed in the root fiber of its thread')
-        if self._gone:
+        if self.gone:
             return
         if self._signals is not None:
             self._signals.close()
@@ -197,7 +198,7 @@ class Hub:
         closing.end_all(self)
         self._stopping = True
         self._to_hub()
-        self._gone = 'the hub is closed'
+        self.gone = 'the hub is closed'
         self._poller = _NoLoop()
         loop, self.loop = self.loop, None
         loop.close()
@@ -205,7 +206,7 @@ class Hub:
     def abandon(self) -> None:
         """Let go of what belongs to the parent process, in a forked child."""
         self.inherited = True
-        self._gone = 'the hub belongs to the parent process'
+        self.gone = 'the hub belongs to the parent process'
         self._stopping = True
         self._poller = _NoLoop()
         if self._signals is not None:
@@ -258,7 +259,7 @@ class Hub:
             except GreenletExit:
                 return
             except BaseException as error:
-                if self._gone:
+                if self.gone:
                     raise  # to the root fiber: whoever waits would wait for ever
                 self.raise_in_root(error)
         self.carriers.free(len(self.carriers.idle))
@@ -271,9 +272,15 @@ class Hub:
             self._sleepers.clear()
         # An entry leaves the queue when it is done with. A signal handler that raises may strike
         # anywhere; then this one is resumed again, which does nothing unless it was not yet.
-        for _ in range(len(ready)):
+        count = len(ready)
+        for _ in range(count):
             ready[0].resume()
             ready.popleft()
+        # To poll costs as much as to switch twice, so a few fibers that wake each other do without.
+        self._unpolled += count
+        if ready and self._unpolled < limits.POLL_EVERY and not (rising or self._sleepers):
+            return
+        self._unpolled = 0
         sections[self.thread] = 1
         try:
             self._poll()
@@ -299,7 +306,7 @@ class Hub:
             loop.poll(timeout)
         except BaseException as error:
             if error is loop.failure:
-                self._gone = f'the hub has failed: {error}'
+                self.gone = f'the hub has failed: {error}'
                 raise
             self.raise_in_root(error)
             self._finish_drain()

@@ -103,6 +103,9 @@ def test_twenty_seconds_of_everything(long):
     server.listen(('127.0.0.1', 0))
     hub = get_hub()
     soak(server.addresses[0], 3)  # fills the pools
+    while server.connections:
+        sleep(0.001)
+    sleep(0)
     before = resident()
     handles, fibers = len(hub.loop.handles), len(hub.fibers)
     descriptors = len(os.listdir('/proc/self/fd')) if os.path.isdir('/proc/self/fd') else 0
