@@ -200,9 +200,11 @@ static void share_out(gv_loop *loop) {
     size_t readers = loop->ready > 0 ? (size_t) loop->ready : 1;
     size_t share = loop->ring.arena_size / readers;
 
-    if (share > loop->read_limit)
-        share = loop->read_limit;
-    loop->share = share < GV_READ_MIN ? GV_READ_MIN : share;
+    /* When there are many, whole messages for some of them in turn cost less than a
+     * piece for each. */
+    if (share < GV_READ_FAIR)
+        share = GV_READ_FAIR;
+    loop->share = share < loop->read_limit ? share : loop->read_limit;
     loop->turn++;
     loop->ready = 0;
     loop->refused = false;

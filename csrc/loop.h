@@ -63,7 +63,7 @@ int64_t gv_loop_handles(gv_loop *loop);
 
 /* cdef: end */
 
-enum { GV_READ_MIN = 4096, GV_CHUNK_SIZE = 4096, GV_CHUNKS_KEPT = 1024 };
+enum { GV_READ_MIN = 4096, GV_READ_FAIR = 65536, GV_CHUNK_SIZE = 4096, GV_CHUNKS_KEPT = 1024 };
 
 typedef enum { GV_LOOP_OPEN, GV_LOOP_CLOSED, GV_LOOP_FORKED } gv_loop_state;
 

@@ -2,7 +2,7 @@
 #include "syscalls.h"
 #include "turns.h"
 
-enum { MANY = 60, SIZE = 20000 };
+enum { MANY = 60, SIZE = 80000 };
 
 typedef struct {
     int64_t id;
@@ -172,10 +172,11 @@ static void all_are_served_alike(int64_t ring_records, int64_t arena_bytes) {
 }
 
 static void the_arena_is_shared_among_those_that_were_ready(void) {
+    const int64_t share = GV_READ_FAIR + 4096;
     int64_t bytes;
     int i;
 
-    open_loop(4096, 8 * 16384, 65536);
+    open_loop(4096, 8 * share, PLENTY);
     open_flows(8);
     for (i = 0; i < 8; i++)
         send_all(flows[i].peer, flows[i].wanted, 1);
@@ -187,10 +188,32 @@ static void the_arena_is_shared_among_those_that_were_ready(void) {
     }
     turn(0);
     bytes = take();
-    CHECK_EQ(bytes, 8 * 16384);
+    CHECK_EQ(bytes, 8 * share);
     for (i = 0; i < 8; i++)
-        CHECK_EQ(flows[i].got, 16384);
+        CHECK_EQ(flows[i].got, share);
     close_flows(8);
+}
+
+static void when_there_are_many_some_are_served_well(void) {
+    int served = 0;
+    int i;
+
+    open_loop(4096, 4 * GV_READ_FAIR, PLENTY);
+    open_flows(MANY);
+    for (i = 0; i < MANY; i++)
+        send_all(flows[i].peer, flows[i].wanted, 1);
+    turn(0);
+    CHECK_EQ(take(), MANY);
+    for (i = 0; i < MANY; i++) {
+        send_all(flows[i].peer, flows[i].wanted, SIZE);
+        flows[i].got = 0;
+    }
+    turn(0);
+    CHECK_EQ(take(), 4 * GV_READ_FAIR);
+    for (i = 0; i < MANY; i++)
+        served += flows[i].got == GV_READ_FAIR;
+    CHECK_EQ(served, 4);
+    close_flows(MANY);
 }
 
 static void accepting_leaves_room_for_readers(void) {
@@ -382,6 +405,7 @@ int main(void) {
     all_are_served_alike(4096, 4096);
     all_are_served_alike(4096, 50000);
     the_arena_is_shared_among_those_that_were_ready();
+    when_there_are_many_some_are_served_well();
     accepting_leaves_room_for_readers();
     starting_and_stopping_in_a_turn_costs_nothing();
     a_registered_buffer_takes_one_read();
