@@ -1,6 +1,8 @@
 /* The reading half of stream.h. */
 #include "csrc/stream.h"
 
+#include <sys/socket.h>
+
 /* Nothing for you now; libuv comes again, since epoll is level-triggered. */
 static void refuse(gv_stream *stream, uv_buf_t *buf) {
     buf->base = NULL;
@@ -60,17 +62,34 @@ static void got(gv_stream *stream, size_t len) {
     stream->left -= len;
 }
 
+/* When the connection was reset behind what it has just read, libuv speaks of EOF
+ * without a look. With EPIPE the peer's FIN was there: it has said everything. */
+static int hidden_error(gv_stream *stream) {
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    if (getsockopt(gv_handle_fd(&stream->handle), SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        return 0; /* a pipe */
+    return error == EPIPE ? 0 : uv_translate_sys_error(error);
+}
+
 static void read_cb(uv_stream_t *uv, ssize_t nread, const uv_buf_t *buf) {
     gv_stream *stream = uv->data;
 
     (void) buf;
     if (nread > 0) {
         got(stream, (size_t) nread);
-    } else if (nread == UV_EOF) {
+        return;
+    }
+    if (nread == UV_EOF)
+        nread = hidden_error(stream);
+    else if (nread == 0 || nread == UV_ENOBUFS)
+        return;
+    if (nread == 0) {
         stream->eof = true; /* and libuv has stopped reading */
         stream->want_read = stream->reading = false;
         gv_ring_report(&stream->handle.loop->ring, &stream->handle.source, GV_EOF);
-    } else if (nread < 0 && nread != UV_ENOBUFS) {
+    } else {
         gv_stream_break(stream, (int) nread);
     }
 }

@@ -66,15 +66,25 @@ def paddr(text: str) -> Union[str, tuple[str, int]]:
 
 
 def check_ip(address: tuple[Any, ...]) -> None:
-    """Raise TypeError unless *address* is ``(host, port)``, or longer."""
-    if len(address) < 2:
+    """Raise TypeError unless *address* is ``(host, port)``, or one of IPv6 with flow and scope."""
+    if not isinstance(address, tuple) or len(address) not in (2, 4):
         raise TypeError(f'need (host, port), not {address!r}')
+    host, *numbers = address
+    if not (host is None or isinstance(host, (str, bytes))):
+        raise TypeError(f'need a host that is a string, not {host!r}')
+    for number in numbers:
+        _check_port(number)
+
+
+def _check_port(port: Any) -> None:
+    if isinstance(port, bool) or not (port is None or isinstance(port, (int, str, bytes))):
+        raise TypeError(f'need a port that is a number or a name, not {port!r}')
 
 
 @switchpoint
 def getaddrinfo(
     node: str | bytes | None,
-    service: str | int | None = 0,
+    service: str | bytes | int | None = 0,
     family: int = 0,
     socktype: int = 0,
     protocol: int = 0,
@@ -90,9 +100,11 @@ def getaddrinfo(
     :raises Timeout: there was no answer within *timeout* seconds.
     :raises ValueError: *service* is a number, but no port.
     """
-    if isinstance(service, int) and not 0 <= service <= 65535:
+    _check_port(service)
+    number = int(service or 0) if isinstance(service, int) or _is_number(service) else 0
+    if not 0 <= number <= 65535:
         # The system would take it modulo 65536.
-        raise ValueError(f'need a port of 0 to 65535, not {service}')
+        raise ValueError(f'need a port of 0 to 65535, not {number}')
     rest = (family, socktype, protocol)
     try:
         numeric = flags | socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
@@ -123,7 +135,11 @@ def getnameinfo(
         raise ResolverError.from_gaierror(error, doing) from None
 
 
-def _show(node: str | bytes | None, service: str | int | None) -> str:
+def _is_number(service: str | bytes | None) -> bool:
+    return service is not None and service.isdigit() and service.isascii()
+
+
+def _show(node: str | bytes | None, service: str | bytes | int | None) -> str:
     if node is None:
         return f'service {service!r}'
     return f'{node!r}' if service in (0, None) else f'{node!r} with service {service!r}'

@@ -8,13 +8,14 @@ from typing import Any
 
 from . import limits
 from ._native.stream import Buffer
-from .errors import IncompleteRead, StreamError, TransportError
+from .errors import IncompleteRead, StreamError, TransportError, check_timeout
 from .hub import get_hub, switch_back, switchpoint
+from .iobase import Unseekable
 from .streambuffer import StreamBuffer
 from .textstream import TextStream
 
 
-class Stream:
+class Stream(Unseekable):
     """A blocking view of *transport*: what ``io.BufferedIOBase`` offers, for fibers.
 
     *mode* is 'r', 'w' or 'rw'; with *autoclose* the transport is closed with the stream. *timeout*,
@@ -38,6 +39,7 @@ class Stream:
     ) -> None:
         if mode not in ('r', 'w', 'rw'):
             raise ValueError(f"need a mode of 'r', 'w' or 'rw', not {mode!r}")
+        check_timeout(timeout)
         self._transport = transport
         self._mode = mode
         self._autoclose = autoclose
@@ -73,6 +75,7 @@ class Stream:
 
     @timeout.setter
     def timeout(self, seconds: float | None) -> None:
+        check_timeout(seconds)
         self._timeout = seconds
         if self._buffer is not None:
             self._buffer.timeout = seconds
@@ -84,10 +87,6 @@ class Stream:
     def writable(self) -> bool:
         """Return True if it is for writing."""
         return 'w' in self._mode
-
-    def seekable(self) -> bool:
-        """Return False."""
-        return False
 
     def wrap(
         self,
@@ -102,6 +101,7 @@ class Stream:
         *line_buffering* and *write_through* may be given because ``io.TextIOWrapper`` has them;
         what is written is always passed on at once.
         """
+        self._check_open()
         return TextStream(self, encoding, errors, newline)
 
     # Reading.
@@ -124,17 +124,18 @@ class Stream:
         return buffer.get_chunk(size, None, timeout) if size else b''
 
     @switchpoint
-    def read1(self, size: int = -1, timeout: float | None = -1) -> bytes:
+    def read1(self, size: int | None = -1, timeout: float | None = -1) -> bytes:
         """Return what has come, *size* bytes at most, after waiting for some; b'' at the end.
 
         :raises Timeout: nothing came in time.
         :raises TransportError: the connection broke, and nothing is left.
         """
         buffer = self._buffer
-        if buffer is None or self._closed or size == 0:
+        if buffer is None or self._closed or not size:
             buffer = self._readable()
             if size == 0:
                 return b''
+            size = -1 if size is None else size
         return buffer.read_chunk(size, timeout)
 
     @switchpoint
@@ -304,9 +305,12 @@ class Stream:
         """
         self._wait_to_write(timeout)
 
-    def _check_writable(self) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise StreamError('the stream is closed')
+
+    def _check_writable(self) -> None:
+        self._check_open()
         if 'w' not in self._mode:
             raise StreamError('the stream is not for writing')
 
@@ -367,14 +371,15 @@ class Stream:
         """
         if self._closed:
             return
+        closes = self._autoclose and self._transport is not None and not self._lost
+        if closes:
+            self._transport.close()  # which refuses if this is another thread
         self._closed = self._held_up = True
         if self._buffer is not None:
             self._buffer.discard(StreamError('the stream is closed'))
         self._wake_writers()
-        if self._autoclose and self._transport is not None and not self._lost:
-            self._transport.close()
-            if not self._lost:
-                self._wait_lost(self._timeout if timeout == -1 else timeout)
+        if closes and not self._lost:
+            self._wait_lost(self._timeout if timeout == -1 else timeout)
 
     def _wait_lost(self, timeout: float | None) -> None:
         hub = get_hub()
@@ -388,6 +393,7 @@ class Stream:
                 raise
 
     def __enter__(self) -> Stream:
+        self._check_open()
         return self
 
     @switchpoint

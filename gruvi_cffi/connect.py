@@ -18,24 +18,20 @@ from ._native.pipe import PipeHandle
 from ._native.stream import StreamHandle
 from ._native.tcp import TcpHandle
 from .address import AddressInfo, getaddrinfo, saddr
-from .errors import ConnectTimeout, Timeout, TransportError
+from .errors import ConnectTimeout, Timeout, TransportError, check_timeout
 from .hub import Hub, sleep, switch_back
 
 Target = Union[str, bytes, 'os.PathLike[str]', tuple[Any, ...], int, socket.socket, StreamHandle]
 
-_RETRY_DELAYS = (
-    0.001,
-    0.005,
-    0.01,
-    0.05,
-    0.1,
-)  # seconds; a full backlog empties soon or not at all
+# Seconds; a full backlog empties soon or not at all.
+_RETRY_DELAYS = (0.001, 0.005, 0.01, 0.05, 0.1)
 
 
 class Deadline:
     """Until when a connection has to be there."""
 
     def __init__(self, seconds: float | None, address: Any) -> None:
+        check_timeout(seconds)
         self._seconds = seconds
         self._at = None if seconds is None else monotonic() + seconds
         self._address = address
@@ -46,7 +42,7 @@ class Deadline:
 
     def error(self) -> ConnectTimeout:
         """Return the error for a connection that was not there in time."""
-        where = saddr(self._address)
+        where = saddr(self._address).replace('\0', '@')  # an abstract name, as ss(8) shows it
         return ConnectTimeout(f'could not connect to {where} within {self._seconds} seconds')
 
 

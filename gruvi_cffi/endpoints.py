@@ -13,7 +13,7 @@ from ._native.loop import Loop
 from ._native.stream import StreamHandle
 from .address import check_ip, getaddrinfo
 from .connect import Deadline, Target, connect_tcp, connect_unix, open_fd, open_socket
-from .errors import Timeout
+from .errors import Timeout, check_timeout
 from .hub import get_hub, sleep, switch_back, switchpoint
 from .listeners import Listener, bind_tcp, bind_unix
 from .protocols import BaseProtocol
@@ -21,6 +21,9 @@ from .switchpoints import assert_no_switchpoints
 from .transports import Transport
 
 __all__ = ['Client', 'Endpoint', 'Server', 'create_connection', 'create_server', 'getaddrinfo']
+
+
+_UNBOUND = (('0.0.0.0', 0), ('::', 0, 0, 0))  # what the system then listens on, at any port
 
 
 @switchpoint
@@ -38,7 +41,8 @@ def create_connection(
     """Connect to *address*, and return the transport and the protocol.
 
     *address* is the name of a Unix socket, ``(host, port)``, an open file descriptor or a socket of
-    Python's (which is taken over), or a connected handle. Of the addresses that a host has, the
+    Python's (which is taken over, and closed if anything fails from then on), or a connected
+    handle. Of the addresses that a host has, the
     next is tried when one has failed or did not answer within ``limits.ATTEMPT_DELAY`` (RFC 8305).
     *timeout*, in seconds, holds for all of it. *family* and *flags* are for ``getaddrinfo()``.
 
@@ -46,14 +50,17 @@ def create_connection(
     :raises ResolverError: the host is unknown.
     :raises TransportError: nobody listens there, or the descriptor cannot be used.
     :raises TypeError: *address* is none of these.
-    :raises ValueError: the port is none, or *ssl* is true; this version has no TLS.
+    :raises ValueError: the port, the mode or the timeout is none; or *ssl* is true, but this
+        version has no TLS.
     """
     _check_ssl(ssl)
     hub = get_hub()
     address = os.fspath(address) if isinstance(address, os.PathLike) else address
     deadline = Deadline(timeout, address)
-    if local_address is not None and not isinstance(address, tuple):
-        raise ValueError(f'a local address is for TCP, not for {address!r}')
+    if local_address is not None:
+        if not isinstance(address, tuple):
+            raise ValueError(f'a local address is for TCP, not for {address!r}')
+        check_ip(local_address)
     if isinstance(address, tuple):
         check_ip(address)
         handle = connect_tcp(
@@ -64,7 +71,12 @@ def create_connection(
         handle = connect_unix(hub, address, deadline)
     else:
         handle = _take_over(hub.loop, address)
-    transport = Transport(handle, server_hostname, mode)
+    try:
+        transport = Transport(handle, server_hostname, mode)
+    except BaseException:
+        if handle is not address:
+            handle.abort()
+        raise
     try:
         protocol = _make_protocol(protocol_factory, timeout)
         with assert_no_switchpoints():  # as for all callbacks of protocols
@@ -111,6 +123,12 @@ def _take_over(loop: Loop, given: Any) -> StreamHandle:
     raise TypeError(f'need a name, (host, port), a descriptor or a socket, not {given!r}')
 
 
+def _take_over_bound(loop: Loop, given: Any) -> StreamHandle:
+    if isinstance(given, socket.socket) and given.getsockname() in _UNBOUND:
+        raise ValueError(f'need a socket that is bound, not {given!r}')
+    return _take_over(loop, given)
+
+
 def _make_protocol(protocol_factory: Callable[[], Any], timeout: float | None) -> Any:
     protocol = protocol_factory()
     if timeout is not None and isinstance(protocol, BaseProtocol):
@@ -119,9 +137,13 @@ def _make_protocol(protocol_factory: Callable[[], Any], timeout: float | None) -
 
 
 class Endpoint:
-    """What clients and servers share. *timeout*, in seconds, is that of their protocols."""
+    """What clients and servers share. *timeout*, in seconds, is that of their protocols.
+
+    :raises ValueError: *timeout* is negative, or no number.
+    """
 
     def __init__(self, protocol_factory: Callable[[], Any], timeout: float | None = None) -> None:
+        check_timeout(timeout)
         self._protocol_factory = protocol_factory
         self._timeout = timeout
 
@@ -258,7 +280,7 @@ class Server(Endpoint):
         :raises ResolverError: the host is unknown.
         :raises TransportError: the address is in use, or not ours; nothing listens then.
         :raises TypeError: *address* is none of these.
-        :raises ValueError: *ssl* is true; this version has no TLS.
+        :raises ValueError: the socket is not bound; or *ssl* is true, but this version has no TLS.
         """
         _check_ssl(ssl)
         loop = get_hub().loop
@@ -272,7 +294,7 @@ class Server(Endpoint):
         elif isinstance(address, (str, bytes)):
             listeners = bind_unix(loop, address)
         else:
-            listeners = [Listener(_take_over(loop, address))]
+            listeners = [Listener(_take_over_bound(loop, address))]
         try:
             for listener in listeners:
                 listener.listen(backlog, self.handle_accepted)
@@ -315,7 +337,9 @@ class Server(Endpoint):
     def close(self, timeout: float | None = None) -> None:
         """Accept no more, close the connections behind what is queued, and wait for all of them.
 
-        After *timeout* seconds those that are left are aborted. It can listen again afterwards.
+        After *timeout* seconds those that are left are aborted; without it, each is given time for
+        as long as its peer takes something every ``limits.FLUSH_TIMEOUT`` seconds. It can listen
+        again afterwards.
         """
         self.stop_listening()
         transports = list(self._connections)

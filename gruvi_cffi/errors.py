@@ -131,6 +131,12 @@ class QueueFull(Exception):
     """There was no room to put it."""
 
 
+def check_timeout(seconds: float | None) -> None:
+    """Raise ValueError if *seconds* is negative, or no number at all."""
+    if seconds is not None and not seconds >= 0:
+        raise ValueError(f'need a timeout of 0 seconds or more, or None, not {seconds!r}')
+
+
 def describe(errno: int) -> tuple[str, str]:
     """Return libuv's name and the message for a number of either sign."""
     if errno in _UV_ONLY:

@@ -13,11 +13,12 @@ from typing import Any
 from . import limits
 from .errors import StreamError
 from .hub import switchpoint
+from .iobase import Unseekable
 
 _NEWLINES = (None, '', '\n', '\r', '\r\n')
 
 
-class TextStream:
+class TextStream(Unseekable):
     """A text stream over *buffer*, a Stream. *newline* is as for ``open()``.
 
     A call that times out or is cancelled has taken nothing out.
@@ -63,10 +64,6 @@ class TextStream:
         """Return True if it is for writing."""
         return bool(self.buffer.writable())
 
-    def seekable(self) -> bool:
-        """Return False."""
-        return False
-
     # Reading.
 
     def _available(self) -> int:
@@ -86,8 +83,8 @@ class TextStream:
             if self._available() and self._has_broken(error):
                 return False
             raise
+        text = self._decode(data)
         self._ended = not data
-        text = self._decoder.decode(data, self._ended)
         rest = self._text[self._start :]
         if self._newline == '\r\n' and rest.endswith('\r'):  # the '\n' may be next
             rest, text = rest[:-1], '\r' + text
@@ -96,6 +93,22 @@ class TextStream:
             self._held += len(rest)
         self._text, self._start = text, 0
         return True
+
+    def _decode(self, data: bytes) -> str:
+        """Return *data* as text; up to the first bytes that are none, if that is not at once.
+
+        These stay in the byte stream, where they are in the way until somebody reads them there.
+        """
+        state = self._decoder.getstate()
+        try:
+            return str(self._decoder.decode(data, not data))
+        except UnicodeDecodeError as error:
+            self._decoder.setstate(state)
+            good = data[: max(0, error.start - (len(error.object) - len(data)))]
+            self.buffer.buffer.put_back(data[len(good) :])
+            if not good:
+                raise
+            return str(self._decoder.decode(good))
 
     def _has_broken(self, error: BaseException) -> bool:
         """Return True if *error* is what broke the stream."""

@@ -216,3 +216,45 @@ def test_without_a_transport_it_reads_what_its_buffer_is_fed():
     stream.buffer.feed(b'spam')
     assert stream.read(4) == b'spam'
     assert isinstance(stream, io.BufferedIOBase)
+
+
+def test_it_has_the_methods_of_io_streams():
+    with pair() as (stream, _):
+        for each in (stream, stream.wrap()):
+            assert not each.seekable() and not each.isatty()
+            for method, *args in (['fileno'], ['tell'], ['seek', 0], ['truncate'], ['detach']):
+                with pytest.raises(io.UnsupportedOperation, match=method):
+                    getattr(each, method)(*args)
+
+
+def test_a_closed_stream_is_neither_wrapped_nor_entered():
+    with pair() as (stream, _):
+        stream.close()
+        with pytest.raises(StreamError, match='closed'):
+            stream.wrap()
+        with pytest.raises(StreamError, match='closed'), stream:
+            pass
+
+
+def test_another_thread_cannot_close_it():
+    with pair() as (stream, theirs):
+        errors = []
+
+        def close():
+            try:
+                stream.close()
+            except RuntimeError as error:
+                errors.append(str(error))
+
+        with in_thread(close):
+            pass
+        assert 'another thread' in errors[0]
+        assert not stream.closed
+        theirs.sendall(b'spam')
+        assert stream.read(4) == b'spam'
+
+
+@pytest.mark.parametrize('timeout', [-1.5, float('nan')])
+def test_a_timeout_that_is_none(timeout):
+    with pair() as (stream, _), pytest.raises(ValueError, match='timeout'):
+        stream.timeout = timeout

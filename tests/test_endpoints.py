@@ -11,6 +11,7 @@ import pytest
 from transporting import Recorder
 
 from gruvi_cffi._native.tcp import TcpHandle
+from gruvi_cffi.connect import open_socket
 from gruvi_cffi.endpoints import Client, Server, create_connection, create_server
 from gruvi_cffi.errors import Cancelled, TransportError
 from gruvi_cffi.fibers import spawn
@@ -155,13 +156,50 @@ def test_descriptors_of_a_pipe_are_taken_over():
 def test_a_connected_handle_is_taken_over():
     ours, theirs = socket.socketpair()
     with theirs:
-        first, _ = create_connection(Recorder, ours)
-        handle = first.get_extra_info('handle')
+        handle = open_socket(get_hub().loop, ours)
         transport, protocol = create_connection(Recorder, handle)
         assert transport.get_extra_info('handle') is handle
         theirs.send(b'spam')
         until(lambda: protocol.received == b'spam')
+        with pytest.raises(TransportError, match='belongs to <Transport open'):
+            create_connection(Recorder, handle)
+        assert handle.owner is transport
         closed(transport)
+
+
+@pytest.mark.parametrize('mode', ['x', None])
+def test_a_mode_that_is_none_leaves_nothing(server, mode):
+    server.listen(('127.0.0.1', 0))
+    with pytest.raises(ValueError, match='mode'):
+        create_connection(Recorder, server.addresses[0], mode=mode)
+
+
+@pytest.mark.parametrize(
+    'address', [('127.0.0.1', 1.5), ('127.0.0.1', True), ('::1', 1, 0), ('::1', 1, 0, 0, 0), (1, 2)]
+)
+def test_what_is_no_ip_address(server, address):
+    with pytest.raises(TypeError):
+        create_connection(Recorder, address)
+    with pytest.raises(TypeError):
+        server.listen(address)
+    with pytest.raises(TypeError):
+        create_connection(Recorder, ('127.0.0.1', 1), local_address=address)
+
+
+@pytest.mark.parametrize('port', [65536, -1, '65536', b'102993'])
+def test_what_is_no_port(server, port):
+    with pytest.raises((ValueError, TransportError)):
+        create_connection(Recorder, ('127.0.0.1', port))
+    with pytest.raises((ValueError, TransportError)):
+        server.listen(('127.0.0.1', port))
+
+
+@pytest.mark.parametrize('timeout', [-5, float('nan')])
+def test_what_is_no_timeout(timeout):
+    with pytest.raises(ValueError, match='timeout'):
+        Client(Recorder, timeout)
+    with pytest.raises(ValueError, match='timeout'):
+        create_connection(Recorder, ('127.0.0.1', 1), timeout=timeout)
 
 
 @pytest.mark.parametrize('address', [None, 1.5, True, ['host', 80], object()])

@@ -210,6 +210,11 @@ def test_what_is_no_address(server, address):
         server.listen(address)
 
 
+def test_a_socket_without_an_address_cannot_listen(server):
+    with socket.socket() as unbound, pytest.raises(ValueError, match='bound'):
+        server.listen(unbound)
+
+
 def test_a_connected_socket_cannot_listen(server):
     ours, theirs = socket.socketpair()
     with theirs, pytest.raises(TransportError):

@@ -148,3 +148,27 @@ def test_what_makes_no_sense_is_refused():
             stream.wrap('no-such-encoding')
         with pytest.raises(ValueError, match='need a newline'):
             stream.wrap(newline='x')
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16'])
+def test_what_is_no_text_is_in_the_way_and_nothing_else_is_lost(encoding):
+    bad = b'\xff' if encoding == 'utf-8' else b'\x00\xdc'
+    after = 'next\n'.encode('utf-16-le' if encoding == 'utf-16' else encoding)
+    with pair() as (stream, theirs):
+        text = stream.wrap(encoding)
+        theirs.sendall('gööd\n'.encode(encoding) + bad + after)
+        assert text.readline() == 'gööd\n'
+        for _ in range(2):
+            with pytest.raises(UnicodeDecodeError):
+                text.readline()
+        assert stream.readexactly(len(bad)) == bad
+        assert text.readline() == 'next\n'
+
+
+def test_a_character_that_is_cut_off_at_the_end_is_no_text():
+    with pair() as (stream, theirs):
+        text = stream.wrap()
+        theirs.sendall(b'a\xc3')
+        theirs.close()
+        with pytest.raises(UnicodeDecodeError):
+            text.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 
@@ -9,7 +10,7 @@ import pytest
 from transporting import Ground, Recorder
 
 from gruvi_cffi import limits
-from gruvi_cffi.errors import TransportError
+from gruvi_cffi.errors import Cancelled, TransportError
 from gruvi_cffi.transports import BaseTransport, Transport
 
 
@@ -141,6 +142,28 @@ def test_a_reset_by_the_peer_is_told(ground):
     assert transport.error is protocol.error
 
 
+def test_a_reset_behind_data_is_told_all_the_same(ground):
+    protocol = Recorder()
+    transport, theirs = ground.start(protocol, 'tcp')
+    theirs.send(b'half a mess')
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\1\0\0\0\0\0\0\0')
+    theirs.close()
+    ground.until(lambda: transport.closed)
+    assert 'eof' not in protocol.calls
+    assert isinstance(protocol.error, ConnectionResetError)
+
+
+def test_eof_behind_data_is_eof_also_when_we_have_written(ground):
+    protocol = Recorder()
+    transport, theirs = ground.start(protocol, 'tcp')
+    theirs.send(b'all of it')
+    theirs.close()
+    transport.write(b'nobody reads this')
+    ground.until(lambda: transport.closed)
+    assert protocol.received == b'all of it'
+    assert 'eof' in protocol.calls
+
+
 def test_close_callbacks_come_before_connection_lost(ground):
     protocol = Recorder()
     transport, _ = ground.start(protocol)
@@ -208,6 +231,20 @@ def test_data_received_that_raises_ends_the_connection(ground, caplog):
     ground.until(lambda: transport.closed)
     assert isinstance(protocol.error, ValueError)
     assert 'no such thing' in caplog.text
+
+
+@pytest.mark.parametrize('stray', [asyncio.CancelledError, Cancelled, GeneratorExit])
+def test_a_stray_cancellation_ends_that_connection_alone(ground, caplog, stray):
+    class Broken(Recorder):
+        def data_received(self, data):
+            raise stray
+
+    protocol = Broken()
+    transport, theirs = ground.start(protocol)
+    theirs.send(b'thing')
+    ground.until(lambda: transport.closed)
+    assert isinstance(protocol.error, TransportError)
+    assert stray.__name__ in caplog.text
 
 
 def test_eof_received_that_raises_ends_the_connection(ground, caplog):

@@ -7,8 +7,9 @@
       +--> drain() -+--> handle.on_data(bytes)
                     +--> handle.owner.handle_eof() ...
 
-What a dispatched method raises is logged, and the drain goes on. A BaseException leaves drain(),
-with the cursor behind the record that raised, so that calling drain() again loses nothing.
+What a dispatched method raises is logged, and the drain goes on; so is a stray cancellation.
+KeyboardInterrupt and SystemExit leave drain(), with the cursor behind the record that raised, so
+that calling drain() again loses nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _log = logging.getLogger('gruvi_cffi.loop')
 _unpack = ffi.unpack
 _gv_poll = lib.gv_loop_poll
 _DATA = lib.GV_DATA
+
+FATAL = (KeyboardInterrupt, SystemExit)  # what is meant for the program, not for a connection
 
 
 class Handle:
@@ -128,7 +131,9 @@ class Loop:
             handle, callback = self._due.popleft()
             try:
                 callback()
-            except Exception as exc:
+            except FATAL:
+                raise
+            except BaseException as exc:
                 _failed(handle, exc)
 
     def drain(self) -> None:
@@ -146,7 +151,9 @@ class Loop:
                     handle.on_data(arena[a : a + b])  # type: ignore[attr-defined]
                 else:
                     DISPATCH[kind](handle, a)
-            except Exception as exc:
+            except FATAL:
+                raise
+            except BaseException as exc:
                 _failed(handle, exc)
 
     def wake(self) -> None:
@@ -173,13 +180,13 @@ class Loop:
         lib.gv_loop_abandon(self._ptr)
 
 
-def _failed(handle: Handle, exc: Exception) -> None:
+def _failed(handle: Handle, exc: BaseException) -> None:
     """Log what a dispatched method raised, and tell the handle's owner."""
     # That some connection broke while one wrote to it is no fault of the program.
     broken = isinstance(exc, TransportError) and exc.errno is not None
     level = logging.DEBUG if broken else logging.ERROR
     _log.log(level, 'exception in a callback of %r', handle.owner, exc_info=exc)
-    tell: Optional[Callable[[Exception], object]] = getattr(handle.owner, 'handle_exception', None)
+    tell: Any = getattr(handle.owner, 'handle_exception', None)
     if tell is None:
         return
     try:
@@ -210,7 +217,7 @@ def _eof(handle: Handle, _: int) -> None:
 
 def _error(handle: Handle, code: int) -> None:
     if not handle.closed:
-        handle.owner.handle_error(error_from(code, 'go on with the connection'))
+        handle.owner.handle_error(error_from(code, 'keep the connection'))
 
 
 def _closed(handle: Handle, _: int) -> None:

@@ -104,8 +104,10 @@ class BaseTransport:
     def handle_error(self, error: TransportError) -> None:
         self._break(error)
 
-    def handle_exception(self, error: Exception) -> None:
+    def handle_exception(self, error: BaseException) -> None:
         """The protocol has raised *error*, which was logged: nobody knows its state now."""
+        if not isinstance(error, Exception):  # a stray cancellation, which would cancel others
+            error = TransportError(f'the protocol has raised {error!r}')
         if self._state == OPEN:
             self._break(error)
 

@@ -27,6 +27,7 @@ class Transport(ReadingTransport):
     gets a TransportError.
 
     :raises TypeError: *handle* is no stream handle.
+    :raises TransportError: it belongs to another transport.
     :raises ValueError: *mode* is none of 'r', 'w', 'rw'.
     """
 
@@ -37,6 +38,8 @@ class Transport(ReadingTransport):
     ) -> None:
         if not isinstance(handle, StreamHandle):
             raise TypeError(f'need a stream handle, not {type(handle).__name__}')
+        if isinstance(handle.owner, ReadingTransport):
+            raise TransportError(f'the handle belongs to {handle.owner!r}')
         super().__init__(handle, mode)
         self._server_hostname = server_hostname
         self._names: Optional[dict[str, Any]] = None  # once the handle no longer knows them
