@@ -38,7 +38,7 @@ HEADERS = [
 ]
 
 # Of the libraries' own, and of our headers' unmarked parts, what Python needs to know.
-CONSTANTS = ['GV_TRY_SIZE', 'OPENSSL_VERSION_STRING', 'UV_EALREADY', 'UV_EBADF']
+CONSTANTS = ['GV_SLOT_BITS', 'GV_TRY_SIZE', 'OPENSSL_VERSION_STRING', 'UV_EALREADY', 'UV_EBADF']
 
 CFLAGS = ['-std=c11', '-D_GNU_SOURCE']
 
@@ -210,7 +210,7 @@ def ffibuilder() -> FFI:
     flags = flags_from_pkgconfig(['libuv', 'openssl'])
     ffi.set_source(
         'gruvi_cffi._gv',
-        ''.join(f'#include "csrc/{header}.h"\n' for header in HEADERS),
+        ''.join(f'#include "csrc/{header}.h"\n' for header in ['gil', *HEADERS]),
         sources=_relative('csrc/*.c'),
         depends=_relative('csrc/*.h'),
         include_dirs=['.', *flags.pop('include_dirs')],

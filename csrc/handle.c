@@ -35,7 +35,8 @@ int gv_handle_add(gv_loop *loop, gv_handle *handle, const gv_handle_ops *ops) {
     if (rc < 0)
         return rc;
     slot = slot_at(&loop->slots, index);
-    /* 31 bits, and never 0: an id is a positive int64. */
+    /* Never 0, and never so large that an id is no positive int64. Most ids are below
+     * 2^30, which Python converts in half the time. */
     slot->generation = (slot->generation + 1) & 0x7fffffff;
     if (slot->generation == 0)
         slot->generation = 1;
@@ -43,13 +44,13 @@ int gv_handle_add(gv_loop *loop, gv_handle *handle, const gv_handle_ops *ops) {
     loop->slots.live++;
     handle->loop = loop;
     handle->ops = ops;
-    handle->source.id = ((int64_t) slot->generation << 32) | index;
+    handle->source.id = ((int64_t) slot->generation << GV_SLOT_BITS) | index;
     return 0;
 }
 
 void gv_handle_drop(gv_handle *handle) {
     gv_slots *slots = &handle->loop->slots;
-    uint32_t index = (uint32_t) handle->source.id;
+    uint32_t index = (uint32_t) handle->source.id & GV_SLOT_MASK;
     gv_slot *slot = slot_at(slots, index);
 
     slot->handle = NULL;
@@ -59,13 +60,13 @@ void gv_handle_drop(gv_handle *handle) {
 }
 
 gv_handle *gv_handle_find(gv_loop *loop, int64_t id) {
-    uint32_t index = (uint32_t) id;
+    uint32_t index = (uint32_t) id & GV_SLOT_MASK;
     gv_slot *slot;
 
     if (id <= 0 || index >= loop->slots.size)
         return NULL;
     slot = slot_at(&loop->slots, index);
-    return slot->generation == (uint64_t) id >> 32 ? slot->handle : NULL;
+    return slot->generation == (uint64_t) id >> GV_SLOT_BITS ? slot->handle : NULL;
 }
 
 void gv_handle_reap(gv_loop *loop, int64_t id) {

@@ -57,7 +57,12 @@ struct gv_handle {
 };
 
 /* Slots in chunks that never move, so that a forked child can walk them. */
-enum { GV_SLOT_CHUNK = 1024, GV_SLOT_CHUNKS = 16384 };
+enum {
+    GV_SLOT_CHUNK = 1024,
+    GV_SLOT_CHUNKS = 2048,
+    GV_SLOT_BITS = 21, /* of an id: the index; above it the generation */
+    GV_SLOT_MASK = (1 << GV_SLOT_BITS) - 1
+};
 
 typedef struct {
     gv_handle *handle; /* NULL while free */

@@ -11,11 +11,14 @@
 
 /* cdef: begin */
 
-/* Queue `len` bytes. With `lend` the memory must stay as it is until GV_WRITTEN
- * counts it, if the result is positive; otherwise it is copied. Returns how many
- * bytes are queued now, or a negative code (UV_ENOTCONN; UV_ESHUTDOWN after
- * gv_stream_write_eof() or close; else what broke the stream). */
-int64_t gv_stream_write(gv_loop *loop, int64_t id, const char *data, int64_t len, int lend);
+/* Queue a copy of `len` bytes. Returns how many bytes are queued now, or a negative
+ * code (UV_ENOTCONN; UV_ESHUTDOWN after gv_stream_write_eof() or close; else what
+ * broke the stream). */
+int64_t gv_stream_write(gv_loop *loop, int64_t id, const char *data, int64_t len);
+
+/* The same without the copy: if the result is positive, the memory must stay as it
+ * is until GV_WRITTEN counts it. */
+int64_t gv_stream_lend(gv_loop *loop, int64_t id, const char *data, int64_t len);
 
 /* Say EOF behind what is queued; reading goes on. */
 int gv_stream_write_eof(gv_loop *loop, int64_t id);

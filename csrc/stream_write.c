@@ -150,7 +150,7 @@ static int64_t try_now(gv_stream *stream, const char *data, size_t len) {
     return sent;
 }
 
-int64_t gv_stream_write(gv_loop *loop, int64_t id, const char *data, int64_t len, int lend) {
+static int64_t put(gv_loop *loop, int64_t id, const char *data, int64_t len, bool lend) {
     int rc;
     gv_stream *stream = find_writable(loop, id, &rc);
     size_t size = (size_t) len;
@@ -181,6 +181,14 @@ int64_t gv_stream_write(gv_loop *loop, int64_t id, const char *data, int64_t len
     if (stream->write == NULL)
         gv_handle_mark(&stream->handle);
     return (int64_t) stream->out.size;
+}
+
+int64_t gv_stream_write(gv_loop *loop, int64_t id, const char *data, int64_t len) {
+    return put(loop, id, data, len, false);
+}
+
+int64_t gv_stream_lend(gv_loop *loop, int64_t id, const char *data, int64_t len) {
+    return put(loop, id, data, len, true);
 }
 
 int gv_stream_write_eof(gv_loop *loop, int64_t id) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import limits
@@ -13,6 +13,9 @@ from .hub import get_hub, switch_back, switchpoint
 from .iobase import Unseekable
 from .streambuffer import StreamBuffer
 from .textstream import TextStream
+
+# Without the check of a switch point, which read1() has just made.
+_read_chunk: Callable[..., bytes] = StreamBuffer.read_chunk.__wrapped__  # type: ignore[attr-defined]
 
 
 class Stream(Unseekable):
@@ -136,7 +139,7 @@ class Stream(Unseekable):
             if size == 0:
                 return b''
             size = -1 if size is None else size
-        return buffer.read_chunk(size, timeout)
+        return _read_chunk(buffer, size, timeout)
 
     @switchpoint
     def readexactly(self, size: int, timeout: float | None = -1) -> bytes:

@@ -89,12 +89,14 @@ class Hub:
         self.loop: Any = Loop()
         self.root = getattr(root, 'fiber', None) or adopt(root, 'Root')
         self._greenlet = greenlet(self._run, root)
-        self._to_hub = self._greenlet.switch
+        self.to_hub = self._greenlet.switch  # switch() without its checks
         self.carriers = Carriers(self._greenlet)
         self.timers = Timers()
         adopt(self._greenlet, 'Hub')
         self._poller: Any = self.loop
         self._ready: deque[_Resumable] = deque()
+        # make_ready() for the hub's own thread, where nobody has to be woken; no signal handler.
+        self.enqueue = self._ready.append
         self._sleepers: list[_Resumable] = []
         self._rising: list[_Resumable] = []
         self._unpolled = 0  # entries that ran since the last poll
@@ -138,7 +140,7 @@ class Hub:
         if self.gone:
             raise RuntimeError(self.gone)
         try:
-            return self._to_hub()
+            return self.to_hub()
         except GreenletError as error:
             raise RuntimeError(f'cannot switch to the hub: {error}') from None
 
@@ -197,7 +199,7 @@ class Hub:
             self._signals = None
         closing.end_all(self)
         self._stopping = True
-        self._to_hub()
+        self.to_hub()
         self.gone = 'the hub is closed'
         self._poller = _NoLoop()
         loop, self.loop = self.loop, None

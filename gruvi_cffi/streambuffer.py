@@ -81,7 +81,7 @@ class StreamBuffer(ByteBuffer):
         self._size += len(data)
         if self._carrier is not None and not self._woken:
             self._woken = True
-            self._hub.make_ready(self)
+            self._hub.enqueue(self)
         if self._size > self._high and not self._paused:
             self._adjust()
 
@@ -107,7 +107,7 @@ class StreamBuffer(ByteBuffer):
     def _wake(self) -> None:
         if self._carrier is not None and not self._woken:
             self._woken = True
-            self._hub.make_ready(self)
+            self._hub.enqueue(self)
 
     def resume(self) -> None:
         """Continue the reader. Called by the hub."""
@@ -174,11 +174,21 @@ class StreamBuffer(ByteBuffer):
         if self._reading or timeout != -1 or self.timeout is not None:
             self.wait_until(self.__len__, 1, timeout)
             return
+        if self._eof or self._error is not None:
+            return
+        # As wait_until() does it, but this is where most fibers wait.
+        hub = self._hub
+        if hub is None:
+            hub = self._hub = get_hub()
         self._reading = True
+        self._carrier = getcurrent()
         try:
             while not (self._size or self._eof or self._error is not None):
-                self._pause()
+                if hub.gone:
+                    hub.check()
+                hub.to_hub()
         finally:
+            self._carrier = None
             self._reading = False
 
     @switchpoint

@@ -36,11 +36,12 @@ def calls(chance, handle_id):
     data = chance.choice([BUFFER, ffi.NULL])
     host = chance.choice([b'127.0.0.1', b'::1', b'', b'no host', b'1.2.3.4.5'])
     fd = chance.choice([-1, 1 << 20, 2**31 - 1])
-    lend = chance.choice([0, 1])
+    flag = chance.choice([0, 1])
     return [
         lambda loop: lib.gv_handle_close(loop, handle_id),
         lambda loop: lib.gv_handle_fileno(loop, handle_id),
-        lambda loop: lib.gv_stream_write(loop, handle_id, data, size, lend),
+        lambda loop: lib.gv_stream_write(loop, handle_id, data, size),
+        lambda loop: lib.gv_stream_lend(loop, handle_id, data, size),
         lambda loop: lib.gv_stream_write_eof(loop, handle_id),
         lambda loop: lib.gv_stream_pending(loop, handle_id),
         lambda loop: lib.gv_stream_watermarks(loop, handle_id, number, small),
@@ -50,12 +51,12 @@ def calls(chance, handle_id):
         lambda loop: lib.gv_stream_close(loop, handle_id),
         lambda loop: lib.gv_stream_abort(loop, handle_id),
         lambda loop: lib.gv_stream_listen(loop, handle_id, small),
-        lambda loop: lib.gv_stream_name(loop, handle_id, lend, ffi.new('gv_address *')),
+        lambda loop: lib.gv_stream_name(loop, handle_id, flag, ffi.new('gv_address *')),
         lambda loop: lib.gv_tcp_new(loop, 1000),
         lambda loop: lib.gv_tcp_bind(loop, handle_id, host, small, 0, 0, 3),
         lambda loop: lib.gv_tcp_open(loop, handle_id, fd),
         lambda loop: lib.gv_tcp_nodelay(loop, handle_id, small),
-        lambda loop: lib.gv_tcp_keepalive(loop, handle_id, lend, 2**32 - 1),
+        lambda loop: lib.gv_tcp_keepalive(loop, handle_id, flag, 2**32 - 1),
         lambda loop: lib.gv_pipe_bind(loop, handle_id, BUFFER, size if size > 107 else -1),
         lambda loop: lib.gv_pipe_connect(loop, handle_id, b'/no/such/socket', 15),
         lambda loop: lib.gv_pipe_open(loop, handle_id, fd),
@@ -130,7 +131,8 @@ def test_a_stale_id_is_noticed_when_its_slot_is_used_again(loop):
     second, theirs = opened(loop)
     theirs.close()
     assert second._id != first._id
-    assert second._id & 0xFFFFFFFF == first._id & 0xFFFFFFFF
+    slot = (1 << lib.GV_SLOT_BITS) - 1
+    assert second._id & slot == first._id & slot
     for method in (first.write_eof, first.read_start, first.fileno, first.getsockname):
         with pytest.raises(TransportError, match='bad file descriptor'):
             method()

@@ -26,7 +26,6 @@ from .errors import check, error_from
 
 _log = logging.getLogger('gruvi_cffi.loop')
 
-_unpack = ffi.unpack
 _gv_poll = lib.gv_loop_poll
 _DATA = lib.GV_DATA
 
@@ -87,7 +86,7 @@ class Loop:
             raise error_from(error[0], 'make an event loop')
         # The memory outlives the loop, so that a late wake() finds a closed one.
         self._ptr = ffi.gc(ptr, lib.gv_loop_free)
-        self._ring = lib.gv_loop_ring(ptr)
+        self._ring = _ring_of(ptr, ring_records)
         self._arena = ffi.buffer(lib.gv_loop_arena(ptr), arena_bytes)
         # What is left of the turn's records, and how many came since the first, these included.
         # One object, so that no signal handler comes between them.
@@ -115,7 +114,7 @@ class Loop:
             self.failure = error_from(count, 'poll')
             raise self.failure
         if count:
-            words = iter(_unpack(self._ring, 4 * count))
+            words = iter(self._ring[: 4 * count].tolist())
             self._batch = (zip(words, words, words, words), taken + count)
         if self._deferred:
             self._due.extend(self._deferred)
@@ -178,6 +177,11 @@ class Loop:
     def abandon(self) -> None:
         """In a forked child, close our copies of the descriptors that the parent uses."""
         lib.gv_loop_abandon(self._ptr)
+
+
+def _ring_of(ptr: Any, records: int) -> memoryview:
+    ring = lib.gv_loop_ring(ptr)
+    return memoryview(ffi.buffer(ring, records * 4 * ffi.sizeof('int64_t'))).cast('q')
 
 
 def _failed(handle: Handle, exc: BaseException) -> None:

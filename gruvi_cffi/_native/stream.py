@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections import deque
+from functools import partial
 from typing import Any, Callable, Optional, Union
 
 from .._gv import ffi, lib
@@ -22,8 +23,8 @@ DEADLINE_TOTAL: int = lib.GV_DEADLINE_TOTAL
 # PyPy can move or resize what is exported, so there is nothing for C to read into.
 CAN_READ_INTO = sys.implementation.name == 'cpython'
 
-_write = lib.gv_stream_write
-_LEND_SIZE = lib.GV_TRY_SIZE  # bytes from which to lend costs less than to copy
+_put = lib.gv_stream_write
+LEND_SIZE: int = lib.GV_TRY_SIZE  # bytes from which to lend costs less than to copy
 
 
 def discard(data: bytes) -> None:
@@ -40,13 +41,17 @@ class StreamHandle(Handle):
     ``handle_paused(exc)``.
     """
 
-    __slots__ = ('_flushing', '_into', '_lent', '_lent_done', 'on_data')
+    __slots__ = ('_flushing', '_into', '_lent', '_lent_done', 'on_data', 'put')
 
     on_data: Callable[[bytes], object]
+    # put(data, len(data)) is write() for less than LEND_SIZE bytes that never change, without its
+    # checks: a negative result is an error that write() would raise.
+    put: Callable[[bytes, int], int]
 
     def _attach(self, loop: Loop, handle_id: int) -> None:
         super()._attach(loop, handle_id)
         self.on_data = discard
+        self.put = partial(_put, self._ptr, handle_id)
         self._into: Any = None
         self._lent: Optional[deque[Any]] = None  # memory that C sends from
         self._lent_done = 0
@@ -59,14 +64,12 @@ class StreamHandle(Handle):
         """
         if type(data) is bytes:
             size = len(data)
-            if size >= _LEND_SIZE:
-                return self._lend(data, size)
-            rc = _write(self._ptr, self._id, data, size, 0)
+            rc = self._lend(data, size) if size >= LEND_SIZE else self.put(data, size)
         else:
             with memoryview(data) as view:
                 size = view.nbytes
                 kept = ffi.from_buffer(view) if view.c_contiguous else view.tobytes()
-                rc = _write(self._ptr, self._id, kept, size, 0)
+                rc = self.put(kept, size)
                 if view.c_contiguous:
                     ffi.release(kept)
         if rc < 0:
@@ -80,11 +83,9 @@ class StreamHandle(Handle):
         # Before the call: a signal handler that raises must not leave C with memory that nobody
         # holds. What is one too many is only kept longer.
         self._lent.append(kept)
-        rc = _write(self._ptr, self._id, kept, size, 1)
+        rc = lib.gv_stream_lend(self._ptr, self._id, kept, size)
         if rc <= 0:
             self._lent.pop()
-        if rc < 0:
-            raise error_from(rc, 'write')
         return int(rc)
 
     def write_eof(self) -> None:

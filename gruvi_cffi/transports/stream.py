@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from .. import limits
 from .._native.pipe import PipeHandle
-from .._native.stream import DEADLINE_WRITE, Buffer, StreamHandle
+from .._native.stream import DEADLINE_WRITE, LEND_SIZE, Buffer, StreamHandle
 from ..errors import TransportError
 from .base import CLOSED, CLOSING, NEW, OPEN
 from .reading import ReadingTransport
@@ -89,19 +89,26 @@ class Transport(ReadingTransport):
         :raises TransportError: not started, not for writing, closed, broken, or after
             ``write_eof()``.
         """
+        size = -1
+        if type(data) is bytes and len(data) < LEND_SIZE and self._writable:
+            size = self._handle.put(data, len(data))  # what mostly happens, without a call more
+        if size < 0:
+            size = self._write(data)
+        if size > self._high and not self._writing_paused:
+            self._pause_writing()
+
+    def _write(self, data: Buffer) -> int:
         if not self._writable:
             self._refuse()
-            return
+            return 0
         try:
-            size = self._handle.write(data)
+            return self._handle.write(data)
         except TransportError as error:
             self._break(error)
             self._refuse()
-            return
+            return 0
         except TypeError:
             raise TypeError(f'need a bytes-like object, not {type(data).__name__}') from None
-        if size > self._high and not self._writing_paused:
-            self._pause_writing()
 
     def writelines(self, list_of_data: Iterable[Buffer]) -> None:
         """Write all of *list_of_data*, as ``write()`` does."""

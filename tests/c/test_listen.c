@@ -73,7 +73,7 @@ static void what_was_accepted_is_ready_to_use(void) {
     CHECK_EQ(name.port, ntohs(own.sin_port));
     CHECK_EQ(gv_stream_name(loop, id, 0, &name), 0);
     CHECK_EQ(name.port, port);
-    CHECK_EQ(gv_stream_write(loop, id, "hello", 5, 0), 5);
+    CHECK_EQ(gv_stream_write(loop, id, "hello", 5), 5);
     CHECK_EQ(receive(clients[0], in, 5), 5);
     len = sizeof(on);
     CHECK_EQ(getsockopt(gv_handle_fileno(loop, id), IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, &len),
@@ -208,7 +208,7 @@ static void an_accepted_handle_outlives_its_listener(void) {
     turn(-1);
     abort_handle(listener); /* in the batch that says GV_ACCEPTED */
     id = record_at(0).a;
-    CHECK_EQ(gv_stream_write(loop, id, "still", 5, 0), 5);
+    CHECK_EQ(gv_stream_write(loop, id, "still", 5), 5);
     CHECK_EQ(receive(clients[0], in, 5), 5);
     abort_handle(id);
     close_all(1);

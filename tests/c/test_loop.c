@@ -80,7 +80,7 @@ static void *call_from_outside(void *arg) {
     CHECK_EQ(gv_tcp_new(loop, 0), GV_ETHREAD);
     CHECK_EQ(gv_poll_new(loop, 0), GV_ETHREAD);
     CHECK_EQ(gv_poll_start(loop, id, 1), GV_ETHREAD);
-    CHECK_EQ(gv_stream_write(loop, id, "x", 1, 0), GV_ETHREAD);
+    CHECK_EQ(gv_stream_write(loop, id, "x", 1), GV_ETHREAD);
     CHECK_EQ(gv_stream_read_start(loop, id), GV_ETHREAD);
     CHECK_EQ(gv_stream_close(loop, id), GV_ETHREAD);
     CHECK_EQ(gv_stream_abort(loop, id), GV_ETHREAD);
@@ -170,7 +170,7 @@ static void a_forked_child_lets_go(void) {
         gv_loop_abandon(loop);
         CHECK_EQ(fcntl(fd, F_GETFD), -1);
         CHECK_EQ(gv_loop_poll(loop, 0, 0), GV_EFORKED);
-        CHECK_EQ(gv_stream_write(loop, id, "x", 1, 0), GV_EFORKED);
+        CHECK_EQ(gv_stream_write(loop, id, "x", 1), GV_EFORKED);
         CHECK_EQ(gv_stream_abort(loop, id), GV_EFORKED);
         CHECK_EQ(gv_loop_close(loop, 0), GV_EFORKED);
         CHECK_EQ(gv_loop_wake(loop), UV_EBADF);

@@ -34,7 +34,7 @@ static void both_ends_connect(const char *name, size_t len) {
     check_name(client, 1, name, len);
     check_name(server, 0, name, len);
     CHECK_EQ(gv_stream_read_start(loop, server), 0);
-    CHECK_EQ(gv_stream_write(loop, client, "spam", 4, 0), 4);
+    CHECK_EQ(gv_stream_write(loop, client, "spam", 4), 4);
     CHECK_EQ(await(server, GV_DATA).b, 4);
     CHECK_EQ(gv_stream_close(loop, client), 0);
     await(server, GV_EOF);

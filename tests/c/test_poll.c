@@ -155,7 +155,7 @@ static void misuse_is_an_error(void) {
     CHECK_EQ(gv_poll_start(loop, id, 4), UV_EINVAL);
     CHECK_EQ(gv_poll_start(loop, id, -1), UV_EINVAL);
     CHECK_EQ(gv_poll_start(loop, stream, GV_POLL_READABLE), UV_EINVAL);
-    CHECK(gv_stream_write(loop, id, "x", 1, 0) < 0);
+    CHECK(gv_stream_write(loop, id, "x", 1) < 0);
     CHECK(gv_stream_read_start(loop, id) < 0);
     CHECK_EQ(gv_handle_close(loop, id), 0);
     CHECK_EQ(gv_poll_start(loop, id, GV_POLL_READABLE), UV_EBADF);

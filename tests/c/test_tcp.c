@@ -70,7 +70,7 @@ static void both_ends_connect(int family, const char *host) {
     client_port = port_of(client);
     check_name(server, 1, family, host, client_port);
     CHECK_EQ(gv_stream_read_start(loop, server), 0);
-    CHECK_EQ(gv_stream_write(loop, client, "spam", 4, 0), 4);
+    CHECK_EQ(gv_stream_write(loop, client, "spam", 4), 4);
     CHECK_EQ(await(server, GV_DATA).b, 4);
     abort_handle(client);
     CHECK_EQ(await(server, GV_ERROR).a, UV_ECONNRESET);
@@ -86,7 +86,7 @@ static void a_refused_connect_says_so(void) {
 
     CHECK_EQ(gv_tcp_connect(loop, client, "127.0.0.1", port, 0, 0), 0);
     CHECK_EQ(await(client, GV_CONNECTED).a, UV_ECONNREFUSED);
-    CHECK_EQ(gv_stream_write(loop, client, "x", 1, 0), UV_ENOTCONN);
+    CHECK_EQ(gv_stream_write(loop, client, "x", 1), UV_ENOTCONN);
     abort_handle(client);
     abort_handle(listener);
 }
@@ -193,7 +193,7 @@ static void an_open_socket_can_be_taken_over_and_only_once(void) {
     check_name(id, 1, AF_INET, "127.0.0.1", port);
     CHECK_EQ(gv_tcp_open(loop, other, fd), UV_EEXIST);
     CHECK_EQ(gv_tcp_open(loop, other, gv_handle_fileno(loop, server)), UV_EEXIST);
-    CHECK_EQ(gv_stream_write(loop, id, "x", 1, 0), 1);
+    CHECK_EQ(gv_stream_write(loop, id, "x", 1), 1);
     CHECK_EQ(gv_stream_read_start(loop, server), 0);
     CHECK_EQ(await(server, GV_DATA).b, 1);
     abort_handle(id);
@@ -220,7 +220,7 @@ static void only_tcp_sockets_are_taken_over(void) {
     CHECK_EQ(gv_tcp_open(loop, with_socket, tcp), UV_EINVAL);
     CHECK(is_blocking(udp) && is_blocking(tcp)); /* they were left alone */
     CHECK_EQ(gv_tcp_open(loop, id, tcp), 0);
-    CHECK_EQ(gv_stream_write(loop, id, "x", 1, 0), UV_ENOTCONN);
+    CHECK_EQ(gv_stream_write(loop, id, "x", 1), UV_ENOTCONN);
     abort_handle(id);
     abort_handle(with_socket);
     close(udp);

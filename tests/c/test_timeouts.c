@@ -30,7 +30,7 @@ static void each_says_which_and_none_is_early(void) {
 
     CHECK_EQ(gv_stream_read_start(loop, id), 0);
     set_size(gv_handle_fileno(loop, id), SO_SNDBUF, 4096);
-    CHECK(gv_stream_write(loop, id, out, BIG, 0) > 0);
+    CHECK(gv_stream_write(loop, id, out, BIG) > 0);
     start = now_ms();
     set(id, GV_DEADLINE_WRITE, 40);
     set(id, GV_DEADLINE_READ, 80);
@@ -136,11 +136,11 @@ static void write_stall_starts_when_something_waits(void) {
 
     set(id, GV_DEADLINE_WRITE, 30);
     nothing_comes_for(80);
-    CHECK_EQ(gv_stream_write(loop, id, "x", 1, 0), 1); /* which goes out at once */
+    CHECK_EQ(gv_stream_write(loop, id, "x", 1), 1); /* which goes out at once */
     nothing_comes_for(80);
     set_size(gv_handle_fileno(loop, id), SO_SNDBUF, 4096);
     start = now_ms();
-    CHECK(gv_stream_write(loop, id, out, BIG, 0) > 0);
+    CHECK(gv_stream_write(loop, id, out, BIG) > 0);
     CHECK_EQ(await(id, GV_TIMEOUT).a, GV_DEADLINE_WRITE);
     CHECK(now_ms() - start >= 29);
     abort_handle(id);
@@ -156,7 +156,7 @@ static void write_stall_counts_from_the_last_progress(void) {
     ssize_t got;
 
     set_size(gv_handle_fileno(loop, id), SO_SNDBUF, 4096);
-    CHECK(gv_stream_write(loop, id, out, BIG, 1) > 0);
+    CHECK(gv_stream_lend(loop, id, out, BIG) > 0);
     set(id, GV_DEADLINE_WRITE, 250);
     start = now_ms();
     while (now_ms() - start < 900) {
@@ -227,7 +227,7 @@ static void deadlines_stay_in_force_while_close_flushes(void) {
     int64_t id = open_pipe_pair(&peer);
 
     set_size(gv_handle_fileno(loop, id), SO_SNDBUF, 4096);
-    CHECK(gv_stream_write(loop, id, out, BIG, 0) > 0);
+    CHECK(gv_stream_write(loop, id, out, BIG) > 0);
     set(id, GV_DEADLINE_WRITE, 50);
     CHECK(gv_stream_close(loop, id) > 0);
     CHECK_EQ(await(id, GV_TIMEOUT).a, GV_DEADLINE_WRITE);

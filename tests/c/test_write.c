@@ -16,7 +16,7 @@ static int64_t open_narrow_pair(int *peer) {
 }
 
 static void write_copy(int64_t id, const char *data, size_t len) {
-    CHECK(gv_stream_write(loop, id, data, (int64_t) len, 0) >= 0);
+    CHECK(gv_stream_write(loop, id, data, (int64_t) len) >= 0);
 }
 
 /* Make turns until nothing more fits. */
@@ -36,7 +36,7 @@ static void small_writes_of_a_turn_leave_in_one_call(void) {
 
     watch(gv_handle_fileno(loop, id));
     for (i = 0; i < 1000; i++)
-        CHECK_EQ(gv_stream_write(loop, id, out + 10 * i, 10, 0), 10 * (i + 1));
+        CHECK_EQ(gv_stream_write(loop, id, out + 10 * i, 10), 10 * (i + 1));
     CHECK_EQ(sends, 0);
     turn(0);
     CHECK_EQ(sends, 1);
@@ -53,10 +53,10 @@ static void small_and_large_ones_leave_together(void) {
     int64_t id = open_tcp_pair(&peer);
 
     watch(gv_handle_fileno(loop, id));
-    CHECK_EQ(gv_stream_write(loop, id, out, 5, 0), 5);
-    CHECK_EQ(gv_stream_write(loop, id, out + 5, 20000, 1), 20005);
-    CHECK_EQ(gv_stream_write(loop, id, out + 20005, 5, 0), 20010);
-    CHECK_EQ(gv_stream_write(loop, id, out + 20010, 20000, 1), 40010);
+    CHECK_EQ(gv_stream_write(loop, id, out, 5), 5);
+    CHECK_EQ(gv_stream_lend(loop, id, out + 5, 20000), 20005);
+    CHECK_EQ(gv_stream_write(loop, id, out + 20005, 5), 20010);
+    CHECK_EQ(gv_stream_lend(loop, id, out + 20010, 20000), 40010);
     CHECK_EQ(sends, 0);
     turn(0);
     CHECK_EQ(sends, 1);
@@ -73,9 +73,9 @@ static void a_large_write_with_nothing_before_it_leaves_at_once(void) {
     int64_t id = open_tcp_pair(&peer);
 
     watch(gv_handle_fileno(loop, id));
-    CHECK_EQ(gv_stream_write(loop, id, out, GV_TRY_SIZE, 1), 0);
+    CHECK_EQ(gv_stream_lend(loop, id, out, GV_TRY_SIZE), 0);
     CHECK_EQ(sends, 1);
-    CHECK_EQ(gv_stream_write(loop, id, out, GV_TRY_SIZE - 1, 0), GV_TRY_SIZE - 1);
+    CHECK_EQ(gv_stream_write(loop, id, out, GV_TRY_SIZE - 1), GV_TRY_SIZE - 1);
     CHECK_EQ(sends, 1);
     CHECK_EQ(turn(0), 0); /* nothing was lent for longer than the call */
     CHECK_EQ(sends, 2);
@@ -88,7 +88,7 @@ static void lent_memory_is_sent_from_where_it_is(void) {
     int64_t id = open_narrow_pair(&peer);
 
     fill(out, BIG, 1);
-    CHECK(gv_stream_write(loop, id, out, BIG, 1) > BIG / 2);
+    CHECK(gv_stream_lend(loop, id, out, BIG) > BIG / 2);
     stuff(id);
     out[BIG - 1] = (char) ~out[BIG - 1];
     CHECK_EQ(receive(peer, in, BIG), BIG);
@@ -105,7 +105,7 @@ static void copied_memory_may_change_at_once(void) {
 
     fill(data, sizeof(data), 2);
     memcpy(out, data, sizeof(data));
-    CHECK(gv_stream_write(loop, id, data, sizeof(data), 0) > 0);
+    CHECK(gv_stream_write(loop, id, data, sizeof(data)) > 0);
     memset(data, 'x', sizeof(data));
     CHECK_EQ(receive(peer, in, sizeof(data)), sizeof(data));
     CHECK(memcmp(in, out, sizeof(data)) == 0);
@@ -133,7 +133,7 @@ static void partial_writes_go_on_in_order(void) {
             int64_t queued;
 
             len = len < BIG - at ? len : BIG - at;
-            queued = gv_stream_write(loop, id, out + at, (int64_t) len, lend);
+            queued = (lend ? gv_stream_lend : gv_stream_write)(loop, id, out + at, (int64_t) len);
             CHECK(queued >= 0);
             lent += lend && queued > 0 && len > 0;
             at += len;
@@ -154,8 +154,8 @@ static void written_counts_every_lent_piece_when_the_handle_goes(void) {
     record found;
 
     write_copy(id, out, 1);
-    CHECK(gv_stream_write(loop, id, out, BIG / 2, 1) > 0);
-    CHECK(gv_stream_write(loop, id, out, BIG / 2, 1) > 0);
+    CHECK(gv_stream_lend(loop, id, out, BIG / 2) > 0);
+    CHECK(gv_stream_lend(loop, id, out, BIG / 2) > 0);
     stuff(id);
     before = next = 0;
     abort_handle(id);
@@ -202,9 +202,9 @@ static void eof_follows_what_is_queued_and_reading_goes_on(void) {
     int64_t id = open_narrow_pair(&peer);
 
     fill(out, BIG / 4, 4);
-    CHECK(gv_stream_write(loop, id, out, BIG / 4, 1) > 0);
+    CHECK(gv_stream_lend(loop, id, out, BIG / 4) > 0);
     CHECK_EQ(gv_stream_write_eof(loop, id), 0);
-    CHECK_EQ(gv_stream_write(loop, id, out, 1, 0), UV_ESHUTDOWN);
+    CHECK_EQ(gv_stream_write(loop, id, out, 1), UV_ESHUTDOWN);
     CHECK_EQ(gv_stream_write_eof(loop, id), UV_ESHUTDOWN);
     CHECK_EQ(receive(peer, in, BIG), BIG / 4);
     CHECK(memcmp(in, out, BIG / 4) == 0);
@@ -223,11 +223,11 @@ static void close_sends_what_is_queued_first(void) {
     int64_t id = open_narrow_pair(&peer);
 
     fill(out, BIG / 4, 5);
-    queued = gv_stream_write(loop, id, out, BIG / 4, 1);
+    queued = gv_stream_lend(loop, id, out, BIG / 4);
     CHECK(queued > 0);
     CHECK_EQ(gv_stream_close(loop, id), queued);
     CHECK_EQ(gv_stream_close(loop, id), UV_EALREADY);
-    CHECK_EQ(gv_stream_write(loop, id, out, 1, 0), UV_ESHUTDOWN);
+    CHECK_EQ(gv_stream_write(loop, id, out, 1), UV_ESHUTDOWN);
     CHECK_EQ(gv_stream_read_start(loop, id), UV_ESHUTDOWN);
     CHECK_EQ(receive(peer, in, BIG), BIG / 4);
     CHECK(memcmp(in, out, BIG / 4) == 0);
@@ -242,7 +242,7 @@ static void close_with_eof_queued_sends_all(void) {
     int64_t id = open_narrow_pair(&peer);
 
     fill(out, BIG / 8, 6);
-    CHECK(gv_stream_write(loop, id, out, BIG / 8, 1) > 0);
+    CHECK(gv_stream_lend(loop, id, out, BIG / 8) > 0);
     CHECK_EQ(gv_stream_write_eof(loop, id), 0);
     CHECK(gv_stream_close(loop, id) > 0);
     CHECK_EQ(receive(peer, in, BIG), BIG / 8);
@@ -254,7 +254,7 @@ static void abort_drops_the_queue_and_resets(void) {
     int peer;
     int64_t id = open_tcp_pair(&peer);
 
-    CHECK(gv_stream_write(loop, id, out, BIG, 1) > 0);
+    CHECK(gv_stream_lend(loop, id, out, BIG) > 0);
     CHECK(gv_stream_close(loop, id) > 0); /* even while that is under way */
     abort_handle(id);
     await(id, GV_CLOSED);
@@ -289,7 +289,7 @@ static void a_broken_stream_says_so_once_and_stays_broken(void) {
     CHECK_EQ(setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
     close(peer);
     while (errors == 0) {
-        code = (int) gv_stream_write(loop, id, "x", 1, 0);
+        code = (int) gv_stream_write(loop, id, "x", 1);
         CHECK(code >= 0);
         turn(0);
         errors += count(id, GV_ERROR);
@@ -297,7 +297,7 @@ static void a_broken_stream_says_so_once_and_stays_broken(void) {
             code = (int) record_at(0).a;
     }
     CHECK(code == UV_ECONNRESET || code == UV_EPIPE);
-    CHECK_EQ(gv_stream_write(loop, id, "x", 1, 0), code);
+    CHECK_EQ(gv_stream_write(loop, id, "x", 1), code);
     CHECK_EQ(gv_stream_write_eof(loop, id), code);
     CHECK_EQ(turn(0), 0);
     CHECK_EQ(gv_stream_close(loop, id), 0); /* there is nothing to wait for */
@@ -309,7 +309,7 @@ static void close_does_not_wait_for_a_peer_that_is_gone(void) {
     int peer;
     int64_t id = open_tcp_pair(&peer);
 
-    CHECK(gv_stream_write(loop, id, out, BIG, 1) > 0);
+    CHECK(gv_stream_lend(loop, id, out, BIG) > 0);
     CHECK(gv_stream_close(loop, id) > 0);
     turn(0);
     CHECK_EQ(setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
@@ -321,12 +321,12 @@ static void lengths_are_checked(void) {
     int peer;
     int64_t id = open_tcp_pair(&peer);
 
-    CHECK_EQ(gv_stream_write(loop, id, out, -1, 0), UV_EINVAL);
-    CHECK_EQ(gv_stream_write(loop, id, out, INT64_MIN, 1), UV_EINVAL);
-    CHECK_EQ(gv_stream_write(loop, id, NULL, 1, 0), UV_EINVAL);
-    CHECK_EQ(gv_stream_write(loop, id, NULL, INT64_MAX, 1), UV_EINVAL);
-    CHECK_EQ(gv_stream_write(loop, id, NULL, 0, 0), 0);
-    CHECK_EQ(gv_stream_write(loop, id, out, 0, 1), 0);
+    CHECK_EQ(gv_stream_write(loop, id, out, -1), UV_EINVAL);
+    CHECK_EQ(gv_stream_lend(loop, id, out, INT64_MIN), UV_EINVAL);
+    CHECK_EQ(gv_stream_write(loop, id, NULL, 1), UV_EINVAL);
+    CHECK_EQ(gv_stream_lend(loop, id, NULL, INT64_MAX), UV_EINVAL);
+    CHECK_EQ(gv_stream_write(loop, id, NULL, 0), 0);
+    CHECK_EQ(gv_stream_lend(loop, id, out, 0), 0);
     abort_handle(id);
     close(peer);
 }
