@@ -26,15 +26,16 @@ from rich.table import Table
 from .compiler import CompileError
 from .display import Display
 from .measure import Load
-from .process import C_SERVER, BenchmarkError, raise_fd_limit
+from .process import C_SERVER, BenchmarkError, command_of, raise_fd_limit
 from .rounds import Figure, Rounds, interleave, start
-from .servers import SERVERS, missing_library
+from .servers import ON_PYPY, SERVERS, missing_library
 
 CONNECTIONS = (10, 100, 1000)
 SIZES = (64, 1024, 65536)  # bytes
 ROUNDS = 5
 SECONDS = 2.0
 QUICK = {'connections': (100,), 'sizes': (1024,), 'rounds': 3, 'seconds': 1.0}
+PYPY_SERVERS = [name + ON_PYPY for name in SERVERS if name.startswith(('gruvi-', 'asyncio-'))]
 LIBRARIES = ('gruvi_cffi', 'cffi', 'greenlet', 'uvloop', 'gevent')
 
 
@@ -56,12 +57,15 @@ COLUMNS: dict[str, tuple[str, Figure]] = {
 WITH_RATIO = ('requests\nper second', 'CPU µs\n/request')
 
 
-def run_case(names: Sequence[str], load: Load, count: int, console: Console) -> Case:
+def run_case(
+    names: Sequence[str], load: Load, count: int, console: Console, busy: bool = False
+) -> Case:
     """Put *load* on each of the servers *names* *count* times, in turn, and return the figures."""
     raise_fd_limit(load.connections)
     case = Case(load, Rounds())
     with ExitStack() as stack:
-        servers = start(names, stack, case.rounds, {})
+        commands = {name: command_of(name, busy) for name in names}
+        servers = start(names, stack, case.rounds, commands)
         display = Display(console, load, count * len(servers))
         stack.callback(display.close)
         interleave(servers, load, count, case.rounds, display)
@@ -125,13 +129,18 @@ def _versions() -> dict[str, str]:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='python -m benchmarks.echo', description=__doc__)
-    names = [C_SERVER, *SERVERS]
+    names = [C_SERVER, *SERVERS, *PYPY_SERVERS]
     parser.add_argument('--servers', nargs='+', choices=names, default=names, metavar='NAME')
     parser.add_argument('--reference', choices=names, default=C_SERVER, metavar='NAME')
     parser.add_argument('--connections', nargs='+', type=int, default=CONNECTIONS, metavar='N')
     parser.add_argument('--sizes', nargs='+', type=int, default=SIZES, metavar='BYTES')
     parser.add_argument('--rounds', type=int, default=ROUNDS, metavar='N')
     parser.add_argument('--seconds', type=float, default=SECONDS, help='of each round')
+    parser.add_argument(
+        '--busy',
+        action='store_true',
+        help='beside a Python thread that computes',
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures to FILE')
     parser.add_argument(
         '--quick', action='store_true', help='one case, few short rounds, unless told otherwise'
@@ -147,13 +156,13 @@ def _run_all(options: argparse.Namespace, console: Console) -> list[Case]:
     for name in options.servers:
         library = missing_library(name)
         if library:
-            console.print(f'{name} is left out: no {library} for this Python')
+            console.print(f'{name} is left out: no {library}')
         else:
             names.append(name)
     cases = []
     for connections, size in itertools.product(options.connections, options.sizes):
         load = Load(connections, size, options.seconds)
-        case = run_case(names, load, options.rounds, console)
+        case = run_case(names, load, options.rounds, console, options.busy)
         if case.rounds.of:
             console.print(table_of(case, options.reference))
         for error in case.rounds.errors.values():

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from .compiler import compiled
+from .servers import ON_PYPY, PYPY
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 10.0  # seconds that a server may take to start, or to end once told to
@@ -111,10 +112,12 @@ class Server:
         self._opened.close()
 
 
-def command_of(name: str) -> list[str]:
+def command_of(name: str, busy: bool = False) -> list[str]:
     if name == C_SERVER:
         return [str(compiled('echo_libuv', libraries=('libuv',)))]
-    return [sys.executable, '-m', 'benchmarks.servers', name]
+    server = name.replace(ON_PYPY, '')
+    python = str(PYPY) if server != name else sys.executable
+    return [python, '-m', 'benchmarks.servers', server, *(['--busy'] if busy else [])]
 
 
 def raise_fd_limit(connections: int) -> None:

@@ -1,8 +1,9 @@
-"""The echo servers that are compared: ``python -m benchmarks.servers NAME``.
+"""The echo servers that are compared: ``python -m benchmarks.servers NAME [--busy]``.
 
 Each listens on a free port of 127.0.0.1, prints that port, and serves until it is killed. All set
 TCP_NODELAY and read at most 64 KiB at once where they can say so. A library is imported only by
-the servers that need it, so that none pays for another's memory.
+the servers that need it, so that none pays for another's memory. With --busy, a thread beside the
+server computes for ever: then it counts how often the server gives up the GIL.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gruvi_cffi import Stream
 
 HOST = '127.0.0.1'
+ON_PYPY = '@pypy'  # at the end of a name: that server on PyPy
+PYPY = Path(__file__).parent.parent / '.venv-pypy' / 'bin' / 'python'
 BACKLOG = 1024
 CHUNK = 65536  # bytes
 
@@ -157,12 +162,22 @@ SERVERS: dict[str, Callable[[], None]] = {
 
 
 def missing_library(name: str) -> str | None:
-    """Return the library that the server *name* needs and this Python does not have."""
+    """Return what the server *name* needs and is not there, or None."""
+    if name.endswith(ON_PYPY):
+        return None if PYPY.exists() else 'PyPy that `make test-pypy` has set up'
     library = name.partition('-')[0]
     if library not in ('uvloop', 'gevent') or find_spec(library):
         return None
     return library
 
 
+def compute() -> None:
+    number = 0
+    while True:
+        number += 1
+
+
 if __name__ == '__main__':
+    if '--busy' in sys.argv[2:]:
+        threading.Thread(target=compute, daemon=True).start()
     SERVERS[sys.argv[1]]()

@@ -5,15 +5,23 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-int gv_loop_check(const gv_loop *loop) {
-    uv_thread_t self;
+/* The number of the calling thread. Unlike the system's, no other thread gets it
+ * later. */
+static uint64_t this_thread(void) {
+    static atomic_ullong threads;
+    static _Thread_local uint64_t number;
 
+    if (number == 0)
+        number = atomic_fetch_add(&threads, 1) + 1;
+    return number;
+}
+
+int gv_loop_check(const gv_loop *loop) {
     if (loop == NULL)
         return UV_EBADF;
     switch (atomic_load_explicit(&loop->state, memory_order_relaxed)) {
     case GV_LOOP_OPEN:
-        self = uv_thread_self();
-        return uv_thread_equal(&self, &loop->owner) ? 0 : GV_ETHREAD;
+        return this_thread() == loop->owner ? 0 : GV_ETHREAD;
     case GV_LOOP_FORKED:
         return GV_EFORKED;
     default:
@@ -80,7 +88,7 @@ gv_loop *gv_loop_new(const gv_limits *limits, int *error) {
         free(loop);
         return NULL;
     }
-    loop->owner = uv_thread_self();
+    loop->owner = this_thread();
     loop->process = getpid();
     loop->read_limit = (size_t) limits->read_limit;
     loop->epoch = 1; /* 0 is the epoch of who never had anything */
@@ -145,10 +153,15 @@ static void close_fd(int fd) {
         close(fd);
 }
 
+static bool is_in_use(gv_loop *loop) {
+    return loop->process == getpid() &&
+           (loop->owner == this_thread() || atomic_load(&loop->polling));
+}
+
 void gv_loop_abandon(gv_loop *loop) {
     uint32_t i;
 
-    if (loop == NULL || atomic_load(&loop->state) != GV_LOOP_OPEN || loop->process == getpid())
+    if (loop == NULL || atomic_load(&loop->state) != GV_LOOP_OPEN || is_in_use(loop))
         return;
     atomic_store(&loop->state, GV_LOOP_FORKED);
     for (i = 0; i < loop->slots.size; i++) {
@@ -252,7 +265,9 @@ int64_t gv_loop_poll(gv_loop *loop, int64_t taken, int64_t timeout_ms) {
     if (loop->ring.first != NULL) /* flushing alone filled the ring */
         return loop->ring.count;
     share_out(loop);
+    atomic_store(&loop->polling, true);
     run(loop, timeout_ms);
+    atomic_store(&loop->polling, false);
     loop->starving = loop->refused;
     if (!loop->refused)
         loop->epoch++;

@@ -37,8 +37,9 @@ int gv_loop_close(gv_loop *loop, int64_t taken);
 void gv_loop_free(gv_loop *loop);
 
 /* In a forked child: let go of what the parent also uses, without a word to
- * libuv, which would take the parent's fds out of the epoll set both share. In the
- * process that made the loop this does nothing. */
+ * libuv, which would take the parent's fds out of the epoll set both share. The
+ * same for a loop whose thread has ended without closing it. In that thread, or
+ * while it polls, this does nothing. */
 void gv_loop_abandon(gv_loop *loop);
 
 /* Make the current or next poll return soon. From any thread, also on a closed
@@ -69,9 +70,10 @@ typedef enum { GV_LOOP_OPEN, GV_LOOP_CLOSED, GV_LOOP_FORKED } gv_loop_state;
 
 struct gv_loop {
     uv_loop_t uv;
-    uv_thread_t owner;
+    uint64_t owner; /* thread */
     pid_t process;
     atomic_int state;
+    atomic_bool polling;
     uv_mutex_t guard; /* between wake and close */
     uv_async_t wakeup;
     uv_timer_t timer;

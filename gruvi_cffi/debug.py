@@ -54,17 +54,24 @@ def _describe(hub: Hub, fiber: BareFiber, running: FrameType | None) -> str:
     state = 'runs' if frame is None else f'waits in {_waits_in(frame)}'
     started = getattr(fiber, 'started', None)
     age = f', {monotonic() - started:.1f} s old' if started is not None else ''
-    stack = traceback.format_stack(running if frame is None else frame)
+    frames = _frames(running if frame is None else frame)
+    stack = traceback.StackSummary.extract((each, each.f_lineno) for each in frames).format()
     return f'{fiber.name} (thread {hub.thread}{age}) {state}\n{"".join(stack)}'
 
 
 def _waits_in(frame: FrameType) -> str:
     """Return the switch points that *frame* is inside of, the outermost first."""
-    names = []
-    current: FrameType | None = frame
-    while current is not None:
-        match = _SWITCHPOINT.match(current.f_code.co_filename)
-        if match:
-            names.append(match[1])
-        current = current.f_back
-    return ' > '.join(reversed(names)) or 'Hub.switch'
+    found = (_SWITCHPOINT.match(each.f_code.co_filename) for each in _frames(frame))
+    return ' > '.join(match[1] for match in found if match) or 'Hub.switch'
+
+
+def _frames(innermost: FrameType | None) -> list[FrameType]:
+    """Return the frames of a stack, the outermost first."""
+    frames = []
+    frame = innermost
+    # Below the first frame of a fiber PyPy has those of its greenlet module, and below them the
+    # last frame of the fiber again.
+    while frame is not None and frame.f_globals.get('__name__') != 'greenlet':
+        frames.append(frame)
+        frame = frame.f_back
+    return frames[::-1]

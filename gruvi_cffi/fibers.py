@@ -218,11 +218,9 @@ class Fiber(BareFiber):
         try:
             self._result = target(*args, **kwargs) if kwargs else target(*args)
         except BaseException as error:
-            # Without this frame, which would hold the fiber that holds the traceback.
-            self._traceback = error.__traceback__ and error.__traceback__.tb_next
-            self._error = error.with_traceback(self._traceback)
-            if not self._callbacks:
-                self._log_error(error)
+            self._error = error
+        if self._error is not None:
+            self._keep(self._error)
         hub = self._hub
         if hub.inherited:
             self._exit_process()
@@ -236,6 +234,13 @@ class Fiber(BareFiber):
         del self
         if exiting:
             raise GreenletExit
+
+    def _keep(self, error: BaseException) -> None:
+        # Without the frame of work(), which would hold the fiber that holds the traceback.
+        self._traceback = error.__traceback__ and error.__traceback__.tb_next
+        self._error = error.with_traceback(self._traceback)
+        if not self._callbacks:
+            self._log_error(error)
 
     def end_unstarted(self, error: BaseException) -> bool:
         """End it with *error* if it did not run yet; return whether that was so."""

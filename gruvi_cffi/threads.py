@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import weakref
 from threading import get_ident
@@ -73,9 +74,19 @@ def find() -> Any:
 def remember(hub: _Hub) -> None:
     """Make *hub* the calling thread's, and close it when the thread ends."""
     state.hub = hub
+    if sys.implementation.name != 'cpython':
+        _abandon_orphans()
     hubs.add(hub)
     if threading.current_thread() is not threading.main_thread():
         state.keeper = _Keeper(hub)
+
+
+def _abandon_orphans() -> None:
+    # The collector may take its time to find them, and they have descriptors.
+    living = sys._current_frames().keys() - {get_ident()}
+    for hub in list(hubs):
+        if hub.is_alive() and hub.thread not in living:
+            hub.abandon()
 
 
 def forget() -> None:

@@ -81,7 +81,8 @@ def test_the_data_goes_with_the_fiber():
     fiber = spawn(run)
     reference = fiber.result()
     del fiber
-    gc.collect()
+    for _ in range(3):  # PyPy takes one for each link of the chain
+        gc.collect()
     assert reference() is None
 
 

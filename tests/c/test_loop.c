@@ -195,6 +195,56 @@ static void a_forked_child_lets_go(void) {
     close_loop();
 }
 
+static void *make_and_leave(void *arg) {
+    gv_limits limits = {8, PLENTY, 4096};
+    int error;
+
+    *(gv_loop **) arg = gv_loop_new(&limits, &error);
+    return NULL;
+}
+
+static void in_thread(void *(*function)(void *), void *arg) {
+    pthread_t thread;
+
+    CHECK_EQ(pthread_create(&thread, NULL, function, arg), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+static void *abandon_and_wake(void *arg) {
+    while (!atomic_load(&loop->polling))
+        sched_yield();
+    gv_loop_abandon(loop);
+    CHECK_EQ(gv_loop_wake(loop), 0);
+    return arg;
+}
+
+static gv_loop *orphan; /* its memory stays */
+
+static void the_loop_of_a_thread_that_is_gone_can_be_given_up(void) {
+    int before = dup(0);
+    int after;
+
+    close(before);
+    in_thread(make_and_leave, &orphan);
+    CHECK(orphan != NULL);
+    gv_loop_abandon(orphan);
+    CHECK_EQ(gv_loop_wake(orphan), UV_EBADF);
+    after = dup(0);
+    CHECK_EQ(after, before); /* its descriptors are free again */
+    close(after);
+}
+
+static void a_loop_that_polls_is_not_given_up(void) {
+    pthread_t thread;
+
+    open_loop(8, PLENTY, 4096);
+    CHECK_EQ(pthread_create(&thread, NULL, abandon_and_wake, NULL), 0);
+    turn(-1);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(turn(0), 0);
+    close_loop();
+}
+
 int main(void) {
     limits_that_make_no_sense_are_refused();
     what_was_not_taken_comes_again();
@@ -204,5 +254,7 @@ int main(void) {
     a_loop_may_be_closed_while_others_wake_it();
     a_timeout_ends_the_wait();
     a_forked_child_lets_go();
+    the_loop_of_a_thread_that_is_gone_can_be_given_up();
+    a_loop_that_polls_is_not_given_up();
     return 0;
 }

@@ -1,0 +1,108 @@
+"""Put measured figures into the README and the documentation: ``python -m benchmarks.report``.
+
+What stands there between ``figures: NAME`` and ``figures: end`` is replaced by a table that is made
+of the JSON files in benchmarks/results, so that no figure is ever copied by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from .figures import Case, Figures, read, size_name
+from .plot import draw
+
+TOP = Path(__file__).parent.parent
+RESULTS = TOP / 'benchmarks' / 'results'
+PICTURE = TOP / 'docs' / 'echo.png'
+
+NAMES = {
+    'libuv': 'plain C on libuv',
+    'gruvi-protocol': '**gruvi_cffi Protocol**',
+    'gruvi-buffered': 'gruvi_cffi BufferedProtocol',
+    'gruvi-stream': '**gruvi_cffi Stream, a fiber each**',
+    'uvloop-protocol': 'uvloop Protocol',
+    'uvloop-streams': 'uvloop streams',
+    'asyncio-protocol': 'asyncio Protocol',
+    'asyncio-streams': 'asyncio streams',
+    'gevent-stream': 'gevent StreamServer',
+    'gruvi-protocol@pypy': 'gruvi_cffi Protocol on PyPy',
+    'gruvi-buffered@pypy': 'gruvi_cffi BufferedProtocol on PyPy',
+    'gruvi-stream@pypy': 'gruvi_cffi Stream on PyPy',
+    'asyncio-protocol@pypy': 'asyncio Protocol on PyPy',
+    'asyncio-streams@pypy': 'asyncio streams on PyPy',
+}
+HEAD = ('server', 'requests/s', 'to libuv', 'CPU µs/request', 'p50 µs', 'p99 µs', 'peak MiB')
+
+
+def rows(case: Case) -> Iterable[list[str]]:
+    """Yield the lines of the table for *case*, fastest first."""
+    for server in sorted(case.rounds, key=lambda name: case.median(name, 'cpu_us')):
+        ratio = case.ratio(server, 'libuv', 'requests_per_second') if 'libuv' in case.rounds else 0
+        yield [
+            NAMES[server],
+            f'{case.median(server, "requests_per_second"):,.0f}',
+            f'{ratio:.2f}',
+            f'{case.median(server, "cpu_us"):.1f}',
+            f'{case.median(server, "p50_us"):,.0f}',
+            f'{case.median(server, "p99_us"):,.0f}',
+            f'{case.median(server, "peak_bytes") / 2**20:.0f}',
+        ]
+
+
+def markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    rule = ['---', *['---:'] * (len(head) - 1)]
+    return ''.join(f'| {" | ".join(cells)} |\n' for cells in [head, rule, *lines])
+
+
+def list_table(title: str, head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    """Return a table in reStructuredText."""
+    text = f'.. list-table:: {title}\n   :header-rows: 1\n\n'
+    for cells in [head, *lines]:
+        text += ''.join(
+            f'   {"*" if number == 0 else " "} - {cell}\n' for number, cell in enumerate(cells)
+        )
+    return text + '\n'
+
+
+def echo_for_readme(figures: Figures) -> str:
+    return markdown(HEAD, rows(figures.case(100, 1024)))
+
+
+def echo_for_docs(figures: Figures) -> str:
+    return ''.join(
+        list_table(f'{case.connections:,} connections, {size_name(case.size)}', HEAD, rows(case))
+        for case in figures.cases
+    )
+
+
+def replace(path: Path, name: str, text: str) -> None:
+    """Put *text* between the marks for *name* in the file *path*.
+
+    :raises LookupError: they are not there.
+    """
+    marks = re.compile(rf'(figures: {name}\b[^\n]*\n)(.*?)(\n[^\n]*figures: end)', re.DOTALL)
+    old = path.read_text()
+    new, count = marks.subn(lambda found: f'{found[1]}\n{text}{found[3]}', old)
+    if not count:
+        raise LookupError(f'{path.name} has no place for the figures of {name}')
+    path.write_text(new)
+
+
+def main() -> int:
+    figures = read(RESULTS / 'echo.json')
+    replace(TOP / 'README.md', 'echo', echo_for_readme(figures))
+    replace(TOP / 'docs' / 'performance.rst', 'echo', echo_for_docs(figures))
+    draw(figures, PICTURE)
+    busy = RESULTS / 'busy.json'
+    if busy.exists():
+        table = echo_for_docs(read(busy))
+        replace(TOP / 'docs' / 'performance.rst', 'busy', table)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
