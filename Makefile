@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+PYPY ?= pypy3
 DEMO_SECONDS ?= 18
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
@@ -29,13 +30,14 @@ help:
 	@echo 'make test       all tests, those of the C core under sanitizers'
 	@echo 'make test-c     only those'
 	@echo 'make test-long  all tests, the slow ones in full length'
+	@echo 'make test-pypy  all tests, on PyPy'
 	@echo 'make lint       formatters, types, warnings, and who may import what'
 	@echo 'make format     let the formatters do what they can'
 	@echo 'make docs       the documentation, into docs/_build/html'
 	@echo 'make bench      the benchmarks'
 	@echo 'make package    sdist and wheel, into dist'
 	@echo 'make build      the extension module, in place'
-	@echo 'make clean      remove what these have made, but $(VENV)'
+	@echo 'make clean      remove what these have made, but the virtual environments'
 
 .PHONY: demo
 demo: build
@@ -48,6 +50,10 @@ test: build test-c
 .PHONY: test-long
 test-long: build test-c
 	@$(run) -m pytest --long $(PYTEST_ARGS)
+
+.PHONY: test-pypy
+test-pypy:
+	@$(MAKE) --no-print-directory test PYTHON=$(PYPY) VENV=.venv-pypy
 
 .PHONY: bench
 bench: build

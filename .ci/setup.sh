@@ -6,19 +6,33 @@ cd "$(dirname "$0")/.."
 python=$1
 venv=$2
 
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))'; then
-    echo "$python is not Python 3.9 or newer; name one with make PYTHON=..." >&2
-    exit 1
-fi
-
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-apt_install() {
+try_apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install --quiet --yes --no-install-recommends "$@" </dev/null
 }
+
+# The lists may be old or empty; one that cannot be fetched need not be one of ours.
+apt_install() {
+    echo "Installing" "$@"
+    try_apt_install "$@" >/dev/null 2>&1 || {
+        as_root apt-get update --quiet || true
+        try_apt_install "$@"
+    }
+}
+
+# PyPy is nobody's first Python, so it may have to come, too.
+if [ "$python" = pypy3 ] && ! command -v pypy3 >/dev/null; then
+    apt_install pypy3
+fi
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))'; then
+    echo "$python is not Python 3.9 or newer; name one with make PYTHON=..." >&2
+    exit 1
+fi
 
 # The names of Debian's packages that are missing.
 lacking() {
@@ -42,12 +56,7 @@ if [ -n "$packages" ]; then
             echo "Missing: Python's ensurepip (Debian: apt-get install python3-venv)" >&2
         exit 1
     fi
-    echo "Installing" $packages
-    # The lists may be old or empty; one that cannot be fetched need not be one of ours.
-    apt_install $packages >/dev/null 2>&1 || {
-        as_root apt-get update --quiet || true
-        apt_install $packages
-    }
+    apt_install $packages
 fi
 
 echo "Making $venv with the pinned tools; the first time this takes half a minute"

@@ -14,8 +14,10 @@ the hub.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
+import sys
 import threading
 from types import FrameType
 from typing import Any, Optional, Protocol
@@ -25,6 +27,10 @@ from greenlet import getcurrent
 from ._native.poll import READABLE, PollHandle
 from .carriers import BareFiber
 from .switchback import Throw
+
+# On PyPy another thread may have seen the signal that has woken us, and the handler runs when this
+# one has been away once more.
+_LATE_HANDLERS = sys.implementation.name == 'pypy'
 
 _RECHECK = 0.02  # seconds; how long a signal may go unnoticed after someone took the wakeup fd
 
@@ -72,18 +78,16 @@ class Signals:
         """
         if 0 <= wait <= _RECHECK * 1000:
             return wait
-        if now - self._checked < _RECHECK:
+        if now - self._checked < _RECHECK or _LATE_HANDLERS:
             return int(_RECHECK * 1000)
         self._checked = now
         self._take_wakeup_fd()
         return wait
 
     def handle_ready(self, events: int, error: Exception | None) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             while self._receiver.recv(4096):
                 pass
-        except BlockingIOError:
-            pass
 
     def handle_closed(self) -> None:
         self._receiver.close()

@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 import resource
+import sys
 from time import monotonic
 
 from gruvi_cffi import (
@@ -121,5 +122,7 @@ def test_twenty_seconds_of_everything(long):
     assert len(hub.loop.handles) == handles
     if descriptors:
         assert len(os.listdir('/proc/self/fd')) == descriptors
-    assert resident() - before < 16 << 20
+    # PyPy goes on to compile for a while.
+    room = 16 if sys.implementation.name == 'cpython' else 64
+    assert resident() - before < room << 20
     server.close(timeout=10)
