@@ -248,11 +248,14 @@ def test_a_lookup_that_hangs_does_not_keep_a_program_from_ending():
             if flags & socket.AI_NUMERICHOST:
                 raise socket.gaierror(socket.EAI_NONAME, 'not numeric')
             print('hangs', flush=True)
+            hanging.set()
             threading.Event().wait()
 
+        hanging = threading.Event()
         socket.getaddrinfo = hang
         spawn(getaddrinfo, 'slow.test')
-        sleep(0.01)
+        while not hanging.is_set():
+            sleep(0.001)
     """
     done = subprocess.run(
         [sys.executable, '-c', program], check=False, capture_output=True, text=True, timeout=60
