@@ -70,7 +70,7 @@ class Plan:
     weighings: int = 3  # memory hardly varies
 
 
-QUICK = Plan(rounds=3, seconds=0.1, weighings=1)
+QUICK = Plan(rounds=3, seconds=0.07, weighings=1)
 
 
 class _Bar:
@@ -165,8 +165,9 @@ def _micros(figures: Sequence[float]) -> str:
     if not figures:
         return '-'
     micros = median(figures) / 1000
-    # Three digits, as far as they stand behind the point: from a few ns to some ms.
-    return f'{micros:.{max(0, 2 - max(0, floor(log10(abs(micros) or 1))))}f}'
+    # Three digits, but no more than three behind the point: from some ns to some ms.
+    magnitude = floor(log10(abs(micros))) if micros else 0
+    return f'{micros:.{min(3, max(0, 2 - magnitude))}f}'
 
 
 def _times(mine: Sequence[float], ours: Sequence[float]) -> str:
@@ -176,7 +177,7 @@ def _times(mine: Sequence[float], ours: Sequence[float]) -> str:
 
 def weights_table(results: Results, plan: Plan) -> Table:
     """Return what fibers and connections weigh, and the ratios to ours, the first of each kind."""
-    caption = f'medians of {plan.weighings} processes each; {RATIO}'
+    caption = f'processes of each kind: {plan.weighings}, and the median of them; {RATIO}'
     table = Table(box=SIMPLE_HEAD, padding=0, caption=caption)
     table.add_column('memory', no_wrap=True)
     table.add_column('KiB each', justify='right', no_wrap=True)

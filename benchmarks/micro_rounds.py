@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -19,21 +19,21 @@ from typing import Any
 import psutil
 
 from .measure import bytes_per_connection
-from .process import PATIENCE, ROOT, BenchmarkError, Server
+from .process import ROOT, BenchmarkError, Server
 
 OURS = 'gruvi_cffi'
 LIBRARIES = (OURS, 'asyncio', 'gevent')
 LONGEST = 60.0  # seconds that a program may take beside those it was asked for
 
 PROGRAMS = {
-    'spawn': 'spawn and join a fiber',
+    'spawn': 'spawn + join a fiber',
     'spawn_many': 'the same, 1,000 together',
     'switch': 'sleep(0), 2 fibers',
     'switch_crowd': 'sleep(0), 100 fibers',
-    'events': 'Event from fiber to fiber',
-    'queue_1': 'an item through Queue(1)',
-    'queue_100': 'an item through Queue(100)',
-    'timer': 'start and cancel a timer',
+    'events': 'Event, fiber to fiber',
+    'queue_1': 'item through Queue(1)',
+    'queue_100': 'item through Queue(100)',
+    'timer': 'start + cancel a timer',
     'timer_crowd': 'the same, 1,000 pending',
     'switchpoint': '@switchpoint on a call',
 }
@@ -133,8 +133,9 @@ class Worker:
 
     def _end(self) -> None:
         self._process.kill()
-        with self._process:  # closes the pipes
-            self._process.wait(PATIENCE)
+        # Closes the pipes and waits. A command that it never read cannot be sent any more.
+        with suppress(BrokenPipeError), self._process:
+            pass
 
     def close(self) -> None:
         """Kill it. Does nothing if it has ended."""

@@ -314,14 +314,15 @@ class Server(Endpoint):
         try:
             protocol = _make_protocol(self._protocol_factory, self._timeout)
             self._connections[transport] = protocol
-            transport.add_close_callback(self._forget, transport)
+            transport.keeper = self
             self.connection_made(transport, protocol)
             transport.start(protocol)
         except BaseException:
             transport.abort()
             raise
 
-    def _forget(self, transport: Transport) -> None:
+    def forget(self, transport: Transport) -> None:
+        """Drop a connection that was closed."""
         protocol = self._connections.pop(transport)
         self.connection_lost(transport, protocol, transport.error)
 

@@ -216,7 +216,12 @@ class Fiber(BareFiber):
         target, args, kwargs, _ = self._call
         self._call = None
         try:
-            self._result = target(*args, **kwargs) if kwargs else target(*args)
+            if kwargs:
+                self._result = target(*args, **kwargs)
+            elif args:
+                self._result = target(*args)
+            else:  # needs 600 bytes of C stack less, which every fiber that waits keeps
+                self._result = target()
         except BaseException as error:
             self._error = error
         if self._error is not None:

@@ -129,7 +129,8 @@ def test_a_ratio_is_the_median_of_neighbours():
 @pytest.mark.parametrize(
     ('wall', 'shown'),
     [
-        (12, '0.01'),
+        (12, '0.012'),
+        (345, '0.345'),
         (1234, '1.23'),
         (12345, '12.3'),
         (123456, '123'),
@@ -137,7 +138,7 @@ def test_a_ratio_is_the_median_of_neighbours():
         (0, '0.00'),
     ],
 )
-def test_costs_have_three_digits_as_far_as_two_behind_the_point_go(wall, shown):
+def test_costs_have_three_digits_and_no_more_than_three_behind_the_point(wall, shown):
     results = Results(costs={'spawn': {OURS: [Cost(wall, wall)]}})
     table = console()
     table.print(micro.costs_table(results, TINY))

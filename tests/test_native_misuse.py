@@ -79,7 +79,7 @@ def test_calls_at_random(loop, seed):
             handles.append(handle)
         elif chance.random() < 0.02:
             handles.append(TcpHandle(loop, chance.choice([0, socket.AF_INET, socket.AF_INET6])))
-        known = [handle._id for handle in handles]
+        known = [handle.id for handle in handles]
         ids = [0, -1, 1, 2**63 - 1, -(2**63), *known, *(one + (1 << 32) for one in known)]
         result = chance.choice(calls(chance, chance.choice(ids)))(loop._ptr)
         assert isinstance(result, int)
@@ -130,9 +130,9 @@ def test_a_stale_id_is_noticed_when_its_slot_is_used_again(loop):
     loop.poll(0)
     second, theirs = opened(loop)
     theirs.close()
-    assert second._id != first._id
+    assert second.id != first.id
     slot = (1 << lib.GV_SLOT_BITS) - 1
-    assert second._id & slot == first._id & slot
+    assert second.id & slot == first.id & slot
     for method in (first.write_eof, first.read_start, first.fileno, first.getsockname):
         with pytest.raises(TransportError, match='bad file descriptor'):
             method()

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Callable, Optional
 
 from .. import limits
@@ -38,8 +39,9 @@ class Handle:
     The last thing it reports to its *owner* is ``handle_closed()``.
     """
 
-    __slots__ = ('__weakref__', '_id', '_ptr', 'closed', 'loop', 'owner')
+    __slots__ = ('__weakref__', '_ptr', 'closed', 'id', 'loop', 'owner')
 
+    id: int  # for C
     loop: Loop
     closed: bool  # or on the way: nothing but handle_closed() comes any more
     owner: Any
@@ -47,7 +49,7 @@ class Handle:
     def _attach(self, loop: Loop, handle_id: int) -> None:
         self.loop = loop
         self._ptr = loop._ptr
-        self._id = handle_id
+        self.id = handle_id
         self.closed = False
         self.owner = None
         loop.handles[handle_id] = self
@@ -57,13 +59,13 @@ class Handle:
 
         :raises TransportError: the handle is closed or not open yet.
         """
-        return check(lib.gv_handle_fileno(self._ptr, self._id), 'get the file descriptor')
+        return check(lib.gv_handle_fileno(self._ptr, self.id), 'get the file descriptor')
 
     def abort(self) -> None:
         """Close now, and drop what is queued. Doing so again does nothing."""
         if self.closed:
             return
-        check(lib.gv_handle_close(self._ptr, self._id), 'close')
+        check(lib.gv_handle_close(self._ptr, self.id), 'close')
         self.closed = True
 
 
@@ -86,6 +88,7 @@ class Loop:
             raise error_from(error[0], 'make an event loop')
         # The memory outlives the loop, so that a late wake() finds a closed one.
         self._ptr = ffi.gc(ptr, lib.gv_loop_free)
+        self.put = partial(lib.gv_stream_write, ptr)  # see StreamHandle
         self._ring = _ring_of(ptr, ring_records)
         self._arena = ffi.buffer(lib.gv_loop_arena(ptr), arena_bytes)
         # What is left of the turn's records, and how many came since the first, these included.
@@ -225,7 +228,7 @@ def _error(handle: Handle, code: int) -> None:
 
 
 def _closed(handle: Handle, _: int) -> None:
-    del handle.loop.handles[handle._id]
+    del handle.loop.handles[handle.id]
     if handle.owner is not None:
         handle.owner.handle_closed()
 

@@ -25,7 +25,7 @@ class PipeHandle(StreamHandle):
     def bind(self, name: str | bytes) -> None:
         """Bind to *name*. Who closes the listener removes the name."""
         raw = os.fsencode(name)
-        check(lib.gv_pipe_bind(self._ptr, self._id, raw, len(raw)), f'bind to {name!r}')
+        check(lib.gv_pipe_bind(self._ptr, self.id, raw, len(raw)), f'bind to {name!r}')
 
     def connect(self, name: str | bytes) -> None:
         """Connect; ``owner.handle_connected(None)`` follows.
@@ -34,8 +34,8 @@ class PipeHandle(StreamHandle):
         :raises TransportError: nobody listens.
         """
         raw = os.fsencode(name)
-        check(lib.gv_pipe_connect(self._ptr, self._id, raw, len(raw)), f'connect to {name!r}')
+        check(lib.gv_pipe_connect(self._ptr, self.id, raw, len(raw)), f'connect to {name!r}')
 
     def open(self, fd: int) -> None:
         """Take over *fd*, unless this raises (EPERM: files cannot be waited for)."""
-        check(lib.gv_pipe_open(self._ptr, self._id, fd), f'open file descriptor {fd}')
+        check(lib.gv_pipe_open(self._ptr, self.id, fd), f'open file descriptor {fd}')

@@ -34,11 +34,11 @@ class PollHandle(Handle):
 
     def start(self, events: int) -> None:
         """Watch for *events*: READABLE, WRITABLE or both."""
-        check(lib.gv_poll_start(self._ptr, self._id, events), 'start to poll')
+        check(lib.gv_poll_start(self._ptr, self.id, events), 'start to poll')
 
     def stop(self) -> None:
         """Watch no more; start() may follow."""
-        check(lib.gv_poll_start(self._ptr, self._id, 0), 'stop to poll')
+        check(lib.gv_poll_start(self._ptr, self.id, 0), 'stop to poll')
 
     def close(self) -> None:
         """Let go of the descriptor. Doing so again does nothing."""

@@ -6,7 +6,6 @@ import os
 import socket
 import sys
 from collections import deque
-from functools import partial
 from typing import Any, Callable, Optional, Union
 
 from .._gv import ffi, lib
@@ -23,7 +22,6 @@ DEADLINE_TOTAL: int = lib.GV_DEADLINE_TOTAL
 # PyPy can move or resize what is exported, so there is nothing for C to read into.
 CAN_READ_INTO = sys.implementation.name == 'cpython'
 
-_put = lib.gv_stream_write
 LEND_SIZE: int = lib.GV_TRY_SIZE  # bytes from which to lend costs less than to copy
 
 
@@ -44,14 +42,14 @@ class StreamHandle(Handle):
     __slots__ = ('_flushing', '_into', '_lent', '_lent_done', 'on_data', 'put')
 
     on_data: Callable[[bytes], object]
-    # put(data, len(data)) is write() for less than LEND_SIZE bytes that never change, without its
-    # checks: a negative result is an error that write() would raise.
-    put: Callable[[bytes, int], int]
+    # put(id, data, len(data)) is write() for less than LEND_SIZE bytes that never change, without
+    # its checks: a negative result is an error that write() would raise. One for the whole loop.
+    put: Callable[[int, bytes, int], int]
 
     def _attach(self, loop: Loop, handle_id: int) -> None:
         super()._attach(loop, handle_id)
         self.on_data = discard
-        self.put = partial(_put, self._ptr, handle_id)
+        self.put = loop.put
         self._into: Any = None
         self._lent: Optional[deque[Any]] = None  # memory that C sends from
         self._lent_done = 0
@@ -64,12 +62,12 @@ class StreamHandle(Handle):
         """
         if type(data) is bytes:
             size = len(data)
-            rc = self._lend(data, size) if size >= LEND_SIZE else self.put(data, size)
+            rc = self._lend(data, size) if size >= LEND_SIZE else self.put(self.id, data, size)
         else:
             with memoryview(data) as view:
                 size = view.nbytes
                 kept = ffi.from_buffer(view) if view.c_contiguous else view.tobytes()
-                rc = self.put(kept, size)
+                rc = self.put(self.id, kept, size)
                 if view.c_contiguous:
                     ffi.release(kept)
         if rc < 0:
@@ -83,7 +81,7 @@ class StreamHandle(Handle):
         # Before the call: a signal handler that raises must not leave C with memory that nobody
         # holds. What is one too many is only kept longer.
         self._lent.append(kept)
-        rc = lib.gv_stream_lend(self._ptr, self._id, kept, size)
+        rc = lib.gv_stream_lend(self._ptr, self.id, kept, size)
         if rc <= 0:
             self._lent.pop()
         return int(rc)
@@ -93,28 +91,28 @@ class StreamHandle(Handle):
 
         :raises TransportError: as for write().
         """
-        check(lib.gv_stream_write_eof(self._ptr, self._id), 'write EOF')
+        check(lib.gv_stream_write_eof(self._ptr, self.id), 'write EOF')
 
     @property
     def write_queue_size(self) -> int:
         """How many bytes are queued; 0 once it is closed."""
-        rc = lib.gv_stream_pending(self._ptr, self._id)
+        rc = lib.gv_stream_pending(self._ptr, self.id)
         return int(rc) if rc > 0 else 0
 
     def set_watermarks(self, high: int, low: int) -> None:
         """Have ``handle_drain()`` called when the queue falls from above *high* to *low* bytes."""
-        check(lib.gv_stream_watermarks(self._ptr, self._id, high, low), 'set the watermarks')
+        check(lib.gv_stream_watermarks(self._ptr, self.id, high, low), 'set the watermarks')
 
     def read_start(self) -> None:
         """Read from the next turn on.
 
         :raises TransportError: not connected, or closed.
         """
-        check(lib.gv_stream_read_start(self._ptr, self._id), 'start to read')
+        check(lib.gv_stream_read_start(self._ptr, self.id), 'start to read')
 
     def read_stop(self) -> None:
         """Stop with the next turn; what this batch still holds comes."""
-        check(lib.gv_stream_read_stop(self._ptr, self._id), 'stop to read')
+        check(lib.gv_stream_read_stop(self._ptr, self.id), 'stop to read')
 
     def read_into(self, buffer: memoryview | bytearray | None) -> None:
         """Have the next read go to *buffer*, which stays exported until then; None takes it back.
@@ -133,13 +131,13 @@ class StreamHandle(Handle):
             return
         # Ours first: a signal handler that raises must not leave C with memory that nobody holds.
         self._into = ffi.from_buffer(buffer, require_writable=True)
-        rc = lib.gv_stream_read_into(self._ptr, self._id, self._into, len(self._into))
+        rc = lib.gv_stream_read_into(self._ptr, self.id, self._into, len(self._into))
         if rc < 0:
             self._release_into()
             raise error_from(rc, 'read into a buffer')
 
     def _take_back(self) -> bool:
-        rc = lib.gv_stream_read_into(self._ptr, self._id, ffi.NULL, 0)
+        rc = lib.gv_stream_read_into(self._ptr, self.id, ffi.NULL, 0)
         if rc == lib.UV_EALREADY:
             return False
         check(rc, 'take back a buffer')
@@ -157,7 +155,7 @@ class StreamHandle(Handle):
         ``handle_timeout(which)`` follows when it comes, once.
         """
         ms = -1 if seconds is None else min(max(0, round(seconds * 1000)), 2**32 - 2)
-        check(lib.gv_stream_deadline(self._ptr, self._id, which, ms), 'set a deadline')
+        check(lib.gv_stream_deadline(self._ptr, self.id, which, ms), 'set a deadline')
 
     def close(self) -> None:
         """Close behind what is queued. Doing so again does nothing.
@@ -166,14 +164,14 @@ class StreamHandle(Handle):
         """
         if self.closed:
             return
-        self._flushing = check(lib.gv_stream_close(self._ptr, self._id), 'close') > 0
+        self._flushing = check(lib.gv_stream_close(self._ptr, self.id), 'close') > 0
         self._shut()
 
     def abort(self) -> None:
         """Close now, and drop what is queued; TCP sends an RST. Doing so again does nothing."""
         if self.closed and not self._flushing:
             return
-        rc = lib.gv_stream_abort(self._ptr, self._id)
+        rc = lib.gv_stream_abort(self._ptr, self.id)
         if rc != lib.UV_EBADF:  # it may just have closed by itself
             check(rc, 'abort')
         self._flushing = False
@@ -189,7 +187,7 @@ class StreamHandle(Handle):
 
         :raises TransportError: not bound, or the address is in use.
         """
-        check(lib.gv_stream_listen(self._ptr, self._id, backlog), 'listen')
+        check(lib.gv_stream_listen(self._ptr, self.id, backlog), 'listen')
 
     def getsockname(self) -> Address:
         """Return the name of our end: a tuple for IP, a string for Unix sockets."""
@@ -201,7 +199,7 @@ class StreamHandle(Handle):
 
     def _name(self, peer: int, doing: str) -> Address:
         name = ffi.new('gv_address *')
-        check(lib.gv_stream_name(self._ptr, self._id, peer, name), doing)
+        check(lib.gv_stream_name(self._ptr, self.id, peer, name), doing)
         text = bytes(ffi.buffer(name.text, name.length))
         if name.family == socket.AF_INET:
             return text.decode('ascii'), name.port

@@ -28,7 +28,7 @@ class BaseTransport:
 
     __slots__ = (
         '__weakref__', '_close_callbacks', '_error', '_handle', '_high', '_low', '_mode',
-        '_protocol', '_state', '_writable', '_writing_paused',
+        '_protocol', '_state', '_writable', '_writing_paused', 'keeper',
     )  # fmt: skip
 
     def __init__(self, handle: Handle, mode: str = 'rw') -> None:
@@ -44,6 +44,8 @@ class BaseTransport:
         self._low = self.default_write_buffer // 2
         self._writing_paused = False
         self._close_callbacks: Optional[list[tuple[Callable[..., object], tuple[Any, ...]]]] = None
+        # Its forget(self) is called before the close callbacks. One of those costs 250 bytes.
+        self.keeper: Any = None
         handle.owner = self
 
     @property
@@ -92,8 +94,10 @@ class BaseTransport:
         self._begin_to_close()
         self._state = CLOSED
         protocol, self._protocol = self._protocol, None
-        callbacks, self._close_callbacks = self._close_callbacks, None
-        for callback, args in callbacks or ():
+        callbacks, self._close_callbacks = self._close_callbacks or [], None
+        if self.keeper is not None:
+            callbacks.insert(0, (self.keeper.forget, (self,)))
+        for callback, args in callbacks:
             try:
                 callback(*args)
             except Exception:

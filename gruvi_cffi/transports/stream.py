@@ -91,7 +91,8 @@ class Transport(ReadingTransport):
         """
         size = -1
         if type(data) is bytes and len(data) < LEND_SIZE and self._writable:
-            size = self._handle.put(data, len(data))  # what mostly happens, without a call more
+            handle = self._handle
+            size = handle.put(handle.id, data, len(data))  # what mostly happens, in one call
         if size < 0:
             size = self._write(data)
         if size > self._high and not self._writing_paused:
