@@ -206,6 +206,7 @@ def ffibuilder() -> FFI:
     ffi = FFI()
     for header in HEADERS:
         ffi.cdef(visible(header))
+    ffi.cdef('void gv_gil_init(void);')
     ffi.cdef(''.join(f'#define {name} ...\n' for name in CONSTANTS))
     flags = flags_from_pkgconfig(['libuv', 'openssl'])
     ffi.set_source(

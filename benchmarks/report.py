@@ -6,16 +6,20 @@ of the JSON files in benchmarks/results, so that no figure is ever copied by han
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from .figures import Case, Figures, read, size_name
 from .plot import draw
 
 TOP = Path(__file__).parent.parent
 RESULTS = TOP / 'benchmarks' / 'results'
+PERFORMANCE = TOP / 'docs' / 'performance.rst'
 PICTURE = TOP / 'docs' / 'echo.png'
 
 NAMES = {
@@ -34,6 +38,7 @@ NAMES = {
     'asyncio-protocol@pypy': 'asyncio Protocol on PyPy',
     'asyncio-streams@pypy': 'asyncio streams on PyPy',
 }
+LIBRARIES = ('gruvi_cffi', 'asyncio', 'gevent')
 HEAD = ('server', 'requests/s', 'to libuv', 'CPU µs/request', 'p50 µs', 'p99 µs', 'peak MiB')
 
 
@@ -79,6 +84,54 @@ def echo_for_docs(figures: Figures) -> str:
     )
 
 
+def busy_for_docs(figures: Figures) -> str:
+    case = figures.cases[0]
+    reference = 'uvloop-protocol'
+    lines = [
+        [
+            NAMES[server],
+            f'{case.median(server, "requests_per_second"):,.0f}',
+            f'{case.ratio(server, reference, "requests_per_second"):.2f}',
+            f'{case.median(server, "p99_us") / 1000:,.0f}',
+        ]
+        for server in case.rounds
+    ]
+    title = f'{case.connections:,} connections, {size_name(case.size)}'
+    return list_table(title, ('server', 'requests/s', 'to uvloop Protocol', 'p99 ms'), lines)
+
+
+def micro_for_docs(results: dict[str, Any]) -> str:
+    """Return the tables of what benchmarks.micro has written."""
+    times = [
+        [results['titles'][program], *_beside_ours({name: _wall(costs[name]) for name in costs})]
+        for program, costs in results['costs'].items()
+    ]
+    weights = {name: median(sizes) / 1024 for name, sizes in results['fibers'].items()}
+    lines = [['a fiber that waits for an Event', *_beside_ours(weights)]]
+    idle = [
+        [NAMES[server], f'{median(sizes) / 1024:.2f}']
+        for server, sizes in results['connections'].items()
+    ]
+    return (
+        list_table('Time, µs', ('what', *LIBRARIES), times)
+        + list_table('Memory, KiB', ('what', *LIBRARIES), lines)
+        + list_table('Memory of an idle connection', ('server', 'KiB'), idle)
+    )
+
+
+def _wall(rounds: list[dict[str, float]]) -> float:
+    return median(round_['wall'] for round_ in rounds) / 1000
+
+
+def _beside_ours(values: dict[str, float]) -> list[str]:
+    ours = values[LIBRARIES[0]]
+    cells = [f'{ours:.2f}']
+    for name in LIBRARIES[1:]:
+        value = values.get(name)
+        cells.append('–' if value is None else f'{value:.2f} ({value / ours:.2f})')
+    return cells
+
+
 def replace(path: Path, name: str, text: str) -> None:
     """Put *text* between the marks for *name* in the file *path*.
 
@@ -95,12 +148,11 @@ def replace(path: Path, name: str, text: str) -> None:
 def main() -> int:
     figures = read(RESULTS / 'echo.json')
     replace(TOP / 'README.md', 'echo', echo_for_readme(figures))
-    replace(TOP / 'docs' / 'performance.rst', 'echo', echo_for_docs(figures))
+    replace(PERFORMANCE, 'echo', echo_for_docs(figures))
     draw(figures, PICTURE)
-    busy = RESULTS / 'busy.json'
-    if busy.exists():
-        table = echo_for_docs(read(busy))
-        replace(TOP / 'docs' / 'performance.rst', 'busy', table)
+    replace(PERFORMANCE, 'busy', busy_for_docs(read(RESULTS / 'busy.json')))
+    micro = json.loads((RESULTS / 'micro.json').read_text())
+    replace(PERFORMANCE, 'micro', micro_for_docs(micro))
     return 0
 
 

@@ -1,27 +1,36 @@
-/* For cffi's wrappers on CPython: only the poll gives up the GIL.
+/* Who holds the GIL, for cffi's wrappers on CPython. PyPy does this by itself.
  *
  * cffi gives it up for every call. Beside a Python thread that computes, each write
  * would then wait 5 ms to get it back, and without one it costs more than most of
- * our functions. None but the poll waits for anything. */
+ * our functions. None but the poll waits for anything, so the poll alone gives it up. */
 #ifndef GV_GIL_H
 #define GV_GIL_H
 
-#ifdef Py_BEGIN_ALLOW_THREADS
+#include "csrc/loop.h"
 
-#include <string.h>
+#ifdef Py_BEGIN_ALLOW_THREADS
 
 #undef Py_BEGIN_ALLOW_THREADS
 #undef Py_END_ALLOW_THREADS
-#define Py_BEGIN_ALLOW_THREADS                                                                     \
-    {                                                                                              \
-        PyThreadState *gv_saved = NULL;                                                            \
-                                                                                                   \
-        if (strcmp(__func__, "_cffi_f_gv_loop_poll") == 0)                                         \
-            gv_saved = PyEval_SaveThread();
-#define Py_END_ALLOW_THREADS                                                                       \
-    if (gv_saved != NULL)                                                                          \
-        PyEval_RestoreThread(gv_saved);                                                            \
-    }
+#define Py_BEGIN_ALLOW_THREADS {
+#define Py_END_ALLOW_THREADS }
+
+static void *gv_gil_release(void) {
+    return PyEval_SaveThread();
+}
+
+static void gv_gil_acquire(void *thread) {
+    PyEval_RestoreThread(thread);
+}
+
+static void gv_gil_init(void) {
+    gv_loop_around_wait(gv_gil_release, gv_gil_acquire);
+}
+
+#else
+
+static void gv_gil_init(void) {
+}
 
 #endif
 

@@ -29,6 +29,9 @@ int gv_loop_check(const gv_loop *loop) {
     }
 }
 
+/* ns that it takes to get something back before we look what has come meanwhile. */
+enum { LATE = 1000000 };
+
 static void wakeup_cb(uv_async_t *async) {
     (void) async; /* that poll returns is all it is for */
 }
@@ -238,6 +241,31 @@ static void run(gv_loop *loop, int64_t timeout) {
         uv_timer_stop(&loop->timer);
 }
 
+static void *(*before_wait)(void);
+static void (*after_wait)(void *);
+
+void gv_loop_around_wait(void *(*before)(void), void (*after)(void *)) {
+    before_wait = before;
+    after_wait = after;
+}
+
+static void run_and_let_others(gv_loop *loop, int64_t timeout) {
+    uint64_t end;
+    void *state;
+
+    if (before_wait == NULL) {
+        run(loop, timeout);
+        return;
+    }
+    state = before_wait();
+    run(loop, timeout);
+    end = uv_hrtime();
+    after_wait(state);
+    /* Meanwhile more has come, and next time it would take as long again. */
+    if (uv_hrtime() - end > LATE)
+        run(loop, 0);
+}
+
 /* After the I/O of the same turn, so that data that was there in time counts. */
 static void expire(gv_loop *loop) {
     uint64_t now = uv_now(&loop->uv);
@@ -266,7 +294,7 @@ int64_t gv_loop_poll(gv_loop *loop, int64_t taken, int64_t timeout_ms) {
         return loop->ring.count;
     share_out(loop);
     atomic_store(&loop->polling, true);
-    run(loop, timeout_ms);
+    run_and_let_others(loop, timeout_ms);
     atomic_store(&loop->polling, false);
     loop->starving = loop->refused;
     if (!loop->refused)

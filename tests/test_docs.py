@@ -171,9 +171,14 @@ def is_target(words):
     assert words[0] in ' '.join(targets).split()
 
 
-def is_option_of_benchmark(words):
-    options = outcome([sys.executable, '-m', 'benchmarks.echo', '--help'])
-    assert all(word in options for word in words if word.startswith('-'))
+def options_of(module):
+    """Return a check that *module* knows the options."""
+
+    def check(words):
+        options = outcome([sys.executable, '-m', module, '--help'])
+        assert all(word in options for word in words if word.startswith('-'))
+
+    return check
 
 
 def runs_ours(words):
@@ -208,7 +213,8 @@ CHECKS = {
     'dnf install': packages_of('fedora'),
     'make': is_target,
     'pip install .': lambda words: None,
-    'python -m benchmarks.echo': is_option_of_benchmark,
+    'python -m benchmarks.echo': options_of('benchmarks.echo'),
+    'python -m benchmarks.micro': options_of('benchmarks.micro'),
     'python -m gruvi_cffi': runs_ours,
     'python examples/': is_example,
 }

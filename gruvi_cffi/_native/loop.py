@@ -28,6 +28,7 @@ from .errors import check, error_from
 _log = logging.getLogger('gruvi_cffi.loop')
 
 _gv_poll = lib.gv_loop_poll
+lib.gv_gil_init()
 _DATA = lib.GV_DATA
 
 FATAL = (KeyboardInterrupt, SystemExit)  # what is meant for the program, not for a connection
