@@ -8,7 +8,7 @@
 
 #include "csrc/loop.h"
 
-#ifdef Py_BEGIN_ALLOW_THREADS
+#if defined(Py_BEGIN_ALLOW_THREADS) && !defined(PYPY_VERSION)
 
 #undef Py_BEGIN_ALLOW_THREADS
 #undef Py_END_ALLOW_THREADS
