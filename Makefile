@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV ?= .venv
 PYPY ?= pypy3
 DEMO_SECONDS ?= 18
-BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
 # Nothing of the user's own Python may get in.
@@ -12,6 +11,9 @@ export PYTHONNOUSERSITE = 1
 unexport PYTHONPATH PYTHONHOME
 
 run = $(VENV)/bin/python
+results = benchmarks/results
+in_python = gruvi-protocol gruvi-stream uvloop-protocol uvloop-streams asyncio-protocol \
+            asyncio-streams gevent-stream
 csrc = $(wildcard csrc/*.c)
 headers = $(wildcard csrc/*.h)
 c_files = $(wildcard csrc/*.[ch] tests/c/*.[ch] benchmarks/*.[ch])
@@ -34,7 +36,7 @@ help:
 	@echo 'make lint       formatters, types, warnings, and who may import what'
 	@echo 'make format     let the formatters do what they can'
 	@echo 'make docs       the documentation, into docs/_build/html'
-	@echo 'make bench      the benchmarks'
+	@echo 'make bench      all benchmarks (half an hour), and the figures in the documentation'
 	@echo 'make package    sdist and wheel, into dist'
 	@echo 'make build      the extension module, in place'
 	@echo 'make clean      remove what these have made, but the virtual environments'
@@ -57,7 +59,11 @@ test-pypy:
 
 .PHONY: bench
 bench: build
-	@$(run) -m benchmarks.echo $(BENCH_ARGS)
+	@$(run) -m benchmarks.echo --json $(results)/echo.json
+	@$(run) -m benchmarks.echo --busy --connections 100 --sizes 1024 --servers $(in_python) \
+	    --reference uvloop-protocol --json $(results)/busy.json
+	@$(run) -m benchmarks.micro --json $(results)/micro.json
+	@$(run) -m benchmarks.report
 
 .PHONY: docs
 docs: build

@@ -13,6 +13,7 @@ from gruvi_cffi import (
     StreamServer,
     Timeout,
     TransportError,
+    limits,
     sleep,
     spawn,
 )
@@ -112,6 +113,30 @@ def test_a_handler_that_fails_is_logged_and_the_connection_closed(serve, connect
     client = connect(serve(lambda stream, transport, protocol: 1 / 0))
     assert client.read() == b''
     assert 'ZeroDivisionError' in caplog.text
+
+
+def test_a_hundred_readers_that_do_not_read_cost_no_more_than_their_marks(serve):
+    transports = []
+
+    def pour(stream, transport, protocol):
+        transports.append(transport)
+        while True:
+            stream.write(bytes(10_000))
+
+    address = serve(pour).addresses[0]
+    clients = [socket.create_connection(address) for _ in range(100)]
+    try:
+        full = []
+        while len(full) < 100:  # every handler waits, and has done so for some turns
+            sleep(0.001)
+            full = [each for each in transports if each.get_write_buffer_size() > limits.WRITE_HIGH]
+        for _ in range(50):
+            sleep(0)
+        sizes = [each.get_write_buffer_size() for each in transports]
+        assert max(sizes) <= limits.WRITE_HIGH + 10_000
+    finally:
+        for client in clients:
+            client.close()
 
 
 def test_a_handler_is_cancelled_when_the_connection_is_lost(serve, connect):
