@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Optional
 
 from ..hub import switchpoint
-from .mutex import Line, Mutex, wait
+from .mutex import Line, Mutex, wait_in_line
 
 BrokenBarrierError = threading.BrokenBarrierError
 
@@ -79,7 +79,7 @@ class Barrier:
             self._let_go()
             return index
         try:
-            in_time = wait(self._mutex, self._line, waiter)
+            in_time = wait_in_line(self._mutex, self._line, waiter)
         except BaseException:
             if not waiter.handed:
                 self.abort()

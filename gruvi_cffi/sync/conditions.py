@@ -10,7 +10,7 @@ from typing import Any, Optional
 from ..errors import Cancelled
 from ..hub import switchpoint
 from .locks import Lock, RLock
-from .mutex import Line, Mutex, wait
+from .mutex import Line, Mutex, wait_in_line
 
 _THREAD_LOCK = type(threading.Lock())
 _THREAD_RLOCK = type(threading.RLock())
@@ -159,7 +159,7 @@ class Condition:
             self._mutex.release()
         state = release_save(self._lock)
         try:
-            return wait(self._mutex, self._line, waiter, self._pass_on)
+            return wait_in_line(self._mutex, self._line, waiter, self._pass_on)
         finally:
             self._acquire_again(state)
 

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from ..hub import switchpoint
 from ..switchpoints import assert_no_switchpoints
-from .mutex import Line, Mutex, wait
+from .mutex import Line, Mutex, wait_in_line
 
 _log = logging.getLogger('gruvi_cffi.sync')
 
@@ -59,7 +59,7 @@ class Event:
             waiter = self._line.join(timeout)
         finally:
             self._mutex.release()
-        return wait(self._mutex, self._line, waiter)
+        return wait_in_line(self._mutex, self._line, waiter)
 
     def add_done_callback(
         self, callback: Callable[..., object], *args: Any

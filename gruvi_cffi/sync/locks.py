@@ -6,7 +6,7 @@ from typing import Any
 
 from ..carriers import BareFiber, current_fiber
 from ..hub import switchpoint
-from .mutex import Line, Mutex, wait
+from .mutex import Line, Mutex, wait_in_line
 
 
 class Lock:
@@ -43,7 +43,7 @@ class Lock:
             waiter = self._line.join(timeout)
         finally:
             self._mutex.release()
-        return wait(self._mutex, self._line, waiter, self._pass_on)
+        return wait_in_line(self._mutex, self._line, waiter, self._pass_on)
 
     def release(self) -> None:
         """Release the lock, or hand it to the fiber that has waited longest.

@@ -123,7 +123,7 @@ class Line:
         return waiters
 
     def join(self, timeout: float | None, item: Any = None) -> Waiter:
-        """Put the calling fiber at the end. It must call ``wait()`` next."""
+        """Put the calling fiber at the end. It must call ``wait_in_line()`` next."""
         waiter = Waiter(get_hub(), timeout)
         waiter.item = item
         self._waiters.append(waiter)
@@ -144,7 +144,7 @@ class Line:
             self._gone = 0
 
 
-def wait(
+def wait_in_line(
     mutex: Mutex,
     line: Line,
     waiter: Waiter,

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import QueueEmpty, QueueFull, Timeout
 from ..hub import switchpoint
 from .events import Event
-from .mutex import Line, Mutex, wait
+from .mutex import Line, Mutex, wait_in_line
 
 Entry = tuple[Any, int]  # an item and its size
 
@@ -106,7 +106,7 @@ class Queue:
             waiter = self._putters.join(timeout, entry)
         finally:
             self._mutex.release()
-        if not wait(self._mutex, self._putters, waiter, None):
+        if not wait_in_line(self._mutex, self._putters, waiter, None):
             self._mutex.run(self._admit)  # one who is smaller may have stood behind us
             raise QueueFull(f'the queue stayed full for {timeout} seconds')
 
@@ -167,7 +167,7 @@ class Queue:
             waiter = self._getters.join(timeout)
         finally:
             self._mutex.release()
-        if not wait(self._mutex, self._getters, waiter, self._pass_on):
+        if not wait_in_line(self._mutex, self._getters, waiter, self._pass_on):
             raise QueueEmpty(f'the queue stayed empty for {timeout} seconds')
         return waiter.result[0]
 

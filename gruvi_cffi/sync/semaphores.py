@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..hub import switchpoint
-from .mutex import Line, Mutex, wait
+from .mutex import Line, Mutex, wait_in_line
 
 
 class Semaphore:
@@ -51,7 +51,7 @@ class Semaphore:
             waiter = self._line.join(timeout)
         finally:
             self._mutex.release()
-        return wait(self._mutex, self._line, waiter, self._pass_on)
+        return wait_in_line(self._mutex, self._line, waiter, self._pass_on)
 
     def release(self, n: int = 1) -> None:
         """Give back *n*, to those who have waited longest first.
