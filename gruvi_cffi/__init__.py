@@ -29,6 +29,15 @@ from .errors import TransportError as TransportError
 from .fibers import Fiber as Fiber
 from .fibers import current_fiber as current_fiber
 from .fibers import spawn as spawn
+from .futures import FiberPool as FiberPool
+from .futures import Future as Future
+from .futures import ThreadPool as ThreadPool
+from .futures import as_completed as as_completed
+from .futures import blockify as blockify
+from .futures import blocking as blocking
+from .futures import get_cpu_pool as get_cpu_pool
+from .futures import get_io_pool as get_io_pool
+from .futures import wait as wait
 from .groups import FiberGroup as FiberGroup
 from .groups import timeout as timeout
 from .hub import Hub as Hub

@@ -12,6 +12,9 @@ IDLE_CARRIERS = 1024  # greenlets kept for the next fibers, or as many as there 
 POLL_EVERY = 64  # fibers that the hub runs, as long as more are ready, before it looks for I/O
 CLOSE_TURNS = 100  # turns that Hub.close() gives a cancelled fiber to end
 
+# Pools.
+IO_THREADS = 20  # of the pool that blocking() uses
+
 # Transports.
 WRITE_HIGH = 64 * 1024  # bytes queued above which a protocol is paused; asyncio's choice too
 FLUSH_TIMEOUT = 30.0  # seconds without progress that close() gives a peer to take what is queued
