@@ -29,3 +29,10 @@ RESOLVER_THREADS = 8
 RESOLVER_QUEUE = 10_000  # lookups that may wait for a thread
 RESOLVER_TIMEOUT = 30.0  # seconds
 ATTEMPT_DELAY = 0.25  # seconds between connection attempts (RFC 8305, section 5)
+
+# HTTP: what a peer may send.
+HTTP_LINE = 8192  # bytes of a request line
+HTTP_HEAD = 32768  # bytes of a whole head, its trailers included
+HTTP_FIELDS = 100
+HTTP_CHUNK_LINE = 4096  # bytes
+HTTP_CHUNK_EXTENSIONS = 16384  # bytes, of a message

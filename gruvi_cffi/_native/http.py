@@ -1,0 +1,111 @@
+"""The HTTP engine: bytes in, events out; see csrc/http.h."""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+from .. import limits
+from .._gv import ffi, lib
+
+HEAD: int = lib.GV_HTTP_HEAD
+DATA: int = lib.GV_HTTP_DATA
+TRAILERS: int = lib.GV_HTTP_TRAILERS
+END: int = lib.GV_HTTP_END
+UPGRADED: int = lib.GV_HTTP_UPGRADED
+ERROR: int = lib.GV_HTTP_ERROR
+
+MINOR: int = lib.GV_HTTP_MINOR
+KEEP_ALIVE: int = lib.GV_HTTP_KEEP_ALIVE
+CHUNKED: int = lib.GV_HTTP_CHUNKED
+UPGRADE: int = lib.GV_HTTP_UPGRADE
+CONTINUE: int = lib.GV_HTTP_CONTINUE
+CONNECT: int = lib.GV_HTTP_CONNECT
+HEAD_METHOD: int = lib.GV_HTTP_HEAD_METHOD
+
+TO_ANY: int = lib.GV_HTTP_TO_ANY
+TO_HEAD: int = lib.GV_HTTP_TO_HEAD
+TO_CONNECT: int = lib.GV_HTTP_TO_CONNECT
+
+Event = tuple[int, int, int, int, int]
+
+
+class HttpLimits(NamedTuple):
+    """What a peer may send at most, in bytes but for *fields*; a *body* of -1 has no limit."""
+
+    line: int = limits.HTTP_LINE
+    head: int = limits.HTTP_HEAD
+    fields: int = limits.HTTP_FIELDS
+    chunk_line: int = limits.HTTP_CHUNK_LINE
+    chunk_extensions: int = limits.HTTP_CHUNK_EXTENSIONS
+    body: int = -1
+
+
+class _Batch(threading.local):
+    """What the engines of a thread leave their events in."""
+
+    size = 0
+
+    def reserve(self, size: int) -> None:
+        """Make it large enough for heads of *size* bytes."""
+        if self.size >= size:
+            return
+        self.size = 2 * size  # so that many small heads fit
+        self.ptr = ffi.gc(lib.gv_http_batch_new(self.size), lib.gv_http_batch_free)
+        if self.ptr == ffi.NULL:
+            raise MemoryError(f'no {self.size} bytes for the heads of HTTP')
+        self.events = lib.gv_http_batch_events(self.ptr)
+        self.text = ffi.buffer(lib.gv_http_batch_text(self.ptr), self.size)
+
+
+_batch = _Batch()
+_consumed = ffi.new('int64_t *')
+
+
+class HttpEngine:
+    """Takes the bytes of one direction of a connection apart.
+
+    :raises ValueError: a limit makes no sense.
+    """
+
+    __slots__ = ('_head', '_ptr')
+
+    def __init__(self, of_responses: bool, limit: HttpLimits) -> None:
+        kind = lib.GV_HTTP_RESPONSES if of_responses else lib.GV_HTTP_REQUESTS
+        ptr = lib.gv_http_new(kind, [tuple(limit)])
+        if ptr == ffi.NULL:
+            raise ValueError(f'no HTTP can be within {limit}')
+        self._ptr = ffi.gc(ptr, lib.gv_http_free)
+        self._head = limit.head
+
+    def feed(self, data: bytes, messages: int) -> tuple[list[int], int]:
+        """Return the words of the events, five each, and how many bytes were consumed."""
+        batch = _batch
+        batch.reserve(self._head)
+        count = lib.gv_http_feed(self._ptr, batch.ptr, data, len(data), messages, _consumed)
+        return ffi.unpack(batch.events, 5 * count), _consumed[0]
+
+    def eof(self) -> list[int]:
+        """Return the words of the events when no more bytes come."""
+        batch = _batch
+        batch.reserve(self._head)
+        return ffi.unpack(batch.events, 5 * lib.gv_http_eof(self._ptr, batch.ptr))
+
+    def answer_to(self, request: int) -> None:
+        """Say what the next response answers: TO_ANY, TO_HEAD or TO_CONNECT."""
+        lib.gv_http_answer_to(self._ptr, request)
+
+    @property
+    def busy(self) -> bool:
+        """True in the middle of a message."""
+        return bool(lib.gv_http_busy(self._ptr))
+
+
+def text_of(start: int, size: int) -> list[str]:
+    """Return the parts of the text that an event of the last feed in this thread speaks of."""
+    return str(_batch.text[start : start + size - 1], 'latin-1').split('\0')
+
+
+def error_text(why: int) -> str:
+    """Return in words why an engine gave up."""
+    return ffi.string(lib.gv_http_error_text(why)).decode()
