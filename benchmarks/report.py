@@ -49,6 +49,7 @@ HEAD = (
     'p99.9 µs',
     'peak MiB',
 )
+LATENCIES = ('p50_us', 'p99_us', 'p999_us')
 
 
 def rows(case: Case) -> Iterable[list[str]]:
@@ -116,7 +117,7 @@ def latency_for_docs(figures: Figures) -> str:
     lines = [
         [
             NAMES[server],
-            *(f'{case.median(server, name) / 1000:.1f}' for name in ('p50_us', 'p99_us', 'p999_us')),
+            *(f'{case.median(server, name) / 1000:.1f}' for name in LATENCIES),
             f'{case.ratio(server, reference, "p99_us"):.2f}',
         ]
         for server in case.rounds
