@@ -51,6 +51,8 @@ from .protocols import BaseProtocol as BaseProtocol
 from .protocols import BufferedProtocol as BufferedProtocol
 from .protocols import MessageProtocol as MessageProtocol
 from .protocols import Protocol as Protocol
+from .signals import SignalReceiver as SignalReceiver
+from .signals import wait_signal as wait_signal
 from .stream import Stream as Stream
 from .stream import StreamBuffer as StreamBuffer
 from .stream import StreamClient as StreamClient

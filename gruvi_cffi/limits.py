@@ -12,6 +12,9 @@ IDLE_CARRIERS = 1024  # greenlets kept for the next fibers, or as many as there 
 POLL_EVERY = 64  # fibers that the hub runs, as long as more are ready, before it looks for I/O
 CLOSE_TURNS = 100  # turns that Hub.close() gives a cancelled fiber to end
 
+# Signals.
+SIGNAL_TIMEOUT = 5.0  # seconds that another thread waits for the main one's hub to catch a signal
+
 # Pools.
 IO_THREADS = 20  # of the pool that blocking() uses
 
