@@ -51,6 +51,10 @@ from .protocols import BaseProtocol as BaseProtocol
 from .protocols import BufferedProtocol as BufferedProtocol
 from .protocols import MessageProtocol as MessageProtocol
 from .protocols import Protocol as Protocol
+from .resolver import Resolver as Resolver
+from .resolver import SystemResolver as SystemResolver
+from .resolver import get_resolver as get_resolver
+from .resolver import set_resolver as set_resolver
 from .signals import SignalReceiver as SignalReceiver
 from .signals import wait_signal as wait_signal
 from .stream import Stream as Stream

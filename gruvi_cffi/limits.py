@@ -31,4 +31,6 @@ LINE_LIMIT = 1024 * 1024  # bytes in which readline() and readuntil() must find 
 RESOLVER_THREADS = 8
 RESOLVER_QUEUE = 10_000  # lookups that may wait for a thread
 RESOLVER_TIMEOUT = 30.0  # seconds
+RESOLVER_MAX_AGE = 10.0  # seconds that an answer may be used again; 0: always ask. As aiohttp does
+RESOLVER_ENTRIES = 1000  # answers that are kept
 ATTEMPT_DELAY = 0.25  # seconds between connection attempts (RFC 8305, section 5)

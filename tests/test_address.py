@@ -15,7 +15,7 @@ from gruvi_cffi.address import getaddrinfo, getnameinfo, paddr, saddr
 from gruvi_cffi.errors import Cancelled, ResolverError, Timeout, TransportError
 from gruvi_cffi.fibers import spawn
 from gruvi_cffi.hub import get_hub, sleep
-from gruvi_cffi.resolver import Resolver, get_resolver
+from gruvi_cffi.resolverthreads import ResolverThreads, get_threads
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def no_threads(monkeypatch):
     def submit(*args):
         raise AssertionError(f'a thread was asked for: {args}')
 
-    monkeypatch.setattr(get_resolver(), 'submit', submit)
+    monkeypatch.setattr(get_threads(), 'submit', submit)
 
 
 @pytest.fixture
 def slow(monkeypatch):
-    """A resolver that answers when it is let, and the names that it was asked for."""
-    resolver = Resolver()
+    """Threads that answer when they are let, and the names that they were asked for."""
+    resolver = ResolverThreads()
     resolver.let = threading.Event()
     resolver.asked = []
 
@@ -100,7 +100,7 @@ def slow(monkeypatch):
         return look_up(node)
 
     monkeypatch.setattr(socket, 'getaddrinfo', by_name)
-    monkeypatch.setattr('gruvi_cffi.resolver._resolver', resolver)
+    monkeypatch.setattr('gruvi_cffi.resolverthreads._threads', resolver)
     yield resolver
     resolver.let.set()
 
