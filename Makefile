@@ -62,6 +62,8 @@ bench: build
 	@$(run) -m benchmarks.echo --json $(results)/echo.json
 	@$(run) -m benchmarks.echo --busy --connections 100 --sizes 1024 --servers $(in_python) \
 	    --reference uvloop-protocol --json $(results)/busy.json
+	@$(run) -m benchmarks.echo --rate 15000 --connections 1000 --sizes 1024 \
+	    --servers libuv $(in_python) --json $(results)/latency.json
 	@$(run) -m benchmarks.micro --json $(results)/micro.json
 	@$(run) -m benchmarks.report
 

@@ -52,6 +52,7 @@ COLUMNS: dict[str, tuple[str, Figure]] = {
     'CPU µs\n/request': ('{:.2f}', lambda round_: round_.cpu_us),
     'p50\nµs': ('{:,.0f}', lambda round_: round_.p50_us),
     'p99\nµs': ('{:,.0f}', lambda round_: round_.p99_us),
+    'p99.9\nµs': ('{:,.0f}', lambda round_: round_.p999_us),
     'peak\nMiB': ('{:.1f}', lambda round_: round_.peak_bytes / 2**20),
 }
 WITH_RATIO = ('requests\nper second', 'CPU µs\n/request')
@@ -137,6 +138,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--rounds', type=int, default=ROUNDS, metavar='N')
     parser.add_argument('--seconds', type=float, default=SECONDS, help='of each round')
     parser.add_argument(
+        '--rate',
+        type=float,
+        default=0,
+        metavar='N',
+        help='messages due per second, in all; latency then counts from when one was due',
+    )
+    parser.add_argument(
         '--busy',
         action='store_true',
         help='beside a Python thread that computes',
@@ -161,7 +169,7 @@ def _run_all(options: argparse.Namespace, console: Console) -> list[Case]:
             names.append(name)
     cases = []
     for connections, size in itertools.product(options.connections, options.sizes):
-        load = Load(connections, size, options.seconds)
+        load = Load(connections, size, options.seconds, rate=options.rate)
         case = run_case(names, load, options.rounds, console, options.busy)
         if case.rounds.of:
             console.print(table_of(case, options.reference))

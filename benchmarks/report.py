@@ -39,7 +39,17 @@ NAMES = {
     'asyncio-streams@pypy': 'asyncio streams on PyPy',
 }
 LIBRARIES = ('gruvi_cffi', 'asyncio', 'gevent')
-HEAD = ('server', 'requests/s', 'to libuv', 'CPU µs/request', 'p50 µs', 'p99 µs', 'peak MiB')
+HEAD = (
+    'server',
+    'requests/s',
+    'to libuv',
+    'CPU µs/request',
+    'p50 µs',
+    'p99 µs',
+    'p99.9 µs',
+    'peak MiB',
+)
+LATENCIES = ('p50_us', 'p99_us', 'p999_us')
 
 
 def rows(case: Case) -> Iterable[list[str]]:
@@ -53,6 +63,7 @@ def rows(case: Case) -> Iterable[list[str]]:
             f'{case.median(server, "cpu_us"):.1f}',
             f'{case.median(server, "p50_us"):,.0f}',
             f'{case.median(server, "p99_us"):,.0f}',
+            f'{case.median(server, "p999_us"):,.0f}',
             f'{case.median(server, "peak_bytes") / 2**20:.0f}',
         ]
 
@@ -98,6 +109,22 @@ def busy_for_docs(figures: Figures) -> str:
     ]
     title = f'{case.connections:,} connections, {size_name(case.size)}'
     return list_table(title, ('server', 'requests/s', 'to uvloop Protocol', 'p99 ms'), lines)
+
+
+def latency_for_docs(figures: Figures) -> str:
+    case = figures.cases[0]
+    reference = 'uvloop-protocol'
+    lines = [
+        [
+            NAMES[server],
+            *(f'{case.median(server, name) / 1000:.1f}' for name in LATENCIES),
+            f'{case.ratio(server, reference, "p99_us"):.2f}',
+        ]
+        for server in case.rounds
+    ]
+    title = f'{case.connections:,} connections, {size_name(case.size)}, {case.rate:,.0f} requests/s'
+    head = ('server', 'p50 ms', 'p99 ms', 'p99.9 ms', 'p99 to uvloop Protocol')
+    return list_table(title, head, lines)
 
 
 def micro_for_docs(results: dict[str, Any]) -> str:
@@ -150,6 +177,7 @@ def main() -> int:
     replace(TOP / 'README.md', 'echo', echo_for_readme(figures))
     replace(PERFORMANCE, 'echo', echo_for_docs(figures))
     draw(figures, PICTURE)
+    replace(PERFORMANCE, 'latency', latency_for_docs(read(RESULTS / 'latency.json')))
     replace(PERFORMANCE, 'busy', busy_for_docs(read(RESULTS / 'busy.json')))
     micro = json.loads((RESULTS / 'micro.json').read_text())
     replace(PERFORMANCE, 'micro', micro_for_docs(micro))

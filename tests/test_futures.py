@@ -182,8 +182,9 @@ def test_close_does_what_is_queued_and_takes_no_more(kind):
     gate = Gate()
     pool = kind(1)
     futures = [pool.submit(gate, number) for number in range(3)]
-    closer = spawn(pool.close)
     until(lambda: gate.inside)
+    closer = spawn(pool.close)
+    sleep(0)  # it has begun
     with pytest.raises(RuntimeError, match='closed'):
         pool.submit(gate)
     gate.open.set()
