@@ -245,7 +245,7 @@ def _release(signum: int) -> None:
 
 def _main_hub() -> Hub | None:
     main = threading.main_thread().ident
-    for hub in list(threads.hubs):
+    for hub in threads.all_hubs():
         if hub.thread == main and hub.is_alive():
             return hub  # type: ignore[no-any-return]
     return None
