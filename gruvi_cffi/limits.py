@@ -17,6 +17,7 @@ SIGNAL_TIMEOUT = 5.0  # seconds that another thread waits for the main one's hub
 
 # Pools.
 IO_THREADS = 20  # of the pool that blocking() uses
+MAP_AHEAD = 1000  # jobs that map() of a pool submits before it wants their results
 
 # Transports.
 WRITE_HIGH = 64 * 1024  # bytes queued above which a protocol is paused; asyncio's choice too
