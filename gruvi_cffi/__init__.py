@@ -31,6 +31,7 @@ from .fibers import current_fiber as current_fiber
 from .fibers import spawn as spawn
 from .futures import FiberPool as FiberPool
 from .futures import Future as Future
+from .futures import PoolBase as PoolBase
 from .futures import ThreadPool as ThreadPool
 from .futures import as_completed as as_completed
 from .futures import blockify as blockify
