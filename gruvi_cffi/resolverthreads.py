@@ -44,17 +44,25 @@ class ResolverThreads:
     ) -> None:
         """Call ``waiter(result, error)`` from a thread once ``function(*args)`` has ended.
 
-        :raises ResolverError: too many lookups wait already.
+        :raises ResolverError: too many lookups wait already, or no thread can be started.
         """
         with self._lock:
             if self._busy >= limits.RESOLVER_QUEUE:
                 raise ResolverError(f'{self._busy} lookups wait already')
+            if self._threads < min(self._busy + 1, limits.RESOLVER_THREADS):
+                self._start_thread()
             self._busy += 1
-            if self._threads < min(self._busy, limits.RESOLVER_THREADS):
-                self._threads += 1
-                name = f'gruvi-resolver-{self._threads}'
-                threading.Thread(target=self._work, name=name, daemon=True).start()
         self._jobs.put((function, args, waiter))
+
+    def _start_thread(self) -> None:
+        name = f'gruvi-resolver-{self._threads + 1}'
+        try:
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        except RuntimeError as error:  # too many in the process
+            if not self._threads:
+                raise ResolverError(f'no thread can be started: {error}') from None
+        else:
+            self._threads += 1
 
     def _work(self) -> None:
         while True:

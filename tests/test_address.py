@@ -225,6 +225,27 @@ def test_too_many_lookups_are_refused(slow, monkeypatch):
         fiber.result()
 
 
+def test_a_thread_that_cannot_be_started(slow, monkeypatch):
+    def fail(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, 'start', fail)
+        with pytest.raises(ResolverError, match="no thread can be started: can't start new thread"):
+            getaddrinfo('first')
+    first = spawn(getaddrinfo, 'first')
+    sleep(0)
+    sleep(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, 'start', fail)
+        second = spawn(getaddrinfo, 'second')  # waits for the thread that there is
+        sleep(0)
+        sleep(0)
+    slow.let.set()
+    assert first.result() == second.result()
+    assert (slow._threads, slow._busy) == (1, 0)
+
+
 def test_names_are_looked_up_in_a_forked_child():
     getaddrinfo('localhost')
     child = os.fork()
