@@ -5,10 +5,22 @@ import signal
 import subprocess
 import sys
 import threading
+from random import Random
+from time import monotonic
 
 import pytest
 
-from gruvi_cffi import Cancelled, Event, SignalReceiver, Timeout, limits, sleep, spawn, wait_signal
+from gruvi_cffi import (
+    Cancelled,
+    Event,
+    SignalReceiver,
+    Timeout,
+    limits,
+    sleep,
+    spawn,
+    wait,
+    wait_signal,
+)
 from gruvi_cffi.hub import get_hub
 
 USR1, USR2, HUP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
@@ -173,6 +185,49 @@ def test_one_who_waits_can_be_cancelled():
     fiber.cancel()
     with pytest.raises(Cancelled):
         fiber.result()
+
+
+def test_none_is_lost_while_receivers_come_and_go(handled, long):
+    """Each signal is received, or comes to the handler, before the next one is sent."""
+    count, random = long(50, 5000), Random(1)
+    noticed, missed = [], []
+
+    def notice():
+        return len(noticed) + len(handled)
+
+    def receive():
+        while True:
+            with SignalReceiver(USR1, USR2) as signals:
+                while random.random() < 0.8:
+                    try:
+                        noticed.append(signals.receive(random.choice([0, 0.0002, 0.001])))
+                    except Timeout:
+                        break
+            sleep(0)
+
+    def send_all():
+        for _ in range(count):
+            before, until = notice(), monotonic() + 10
+            send(USR1)
+            while notice() == before and monotonic() < until:
+                os.sched_yield()
+            if notice() == before:
+                missed.append(before)
+
+    thread = threading.Thread(target=send_all)
+    thread.start()
+    fibers = []
+    while thread.is_alive():
+        fibers = [fiber for fiber in fibers if fiber.alive]
+        fibers += [spawn(receive) for _ in range(3 - len(fibers))]
+        random.choice(fibers).cancel()
+        sleep(random.choice([0, 0.0003, 0.001]))
+    thread.join()
+    for fiber in fibers:
+        fiber.cancel()
+    wait(fibers)
+    assert missed == []
+    assert noticed
 
 
 # The handlers that were there before.
