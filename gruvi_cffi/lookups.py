@@ -122,7 +122,7 @@ class Lookups:
         with self._lock:
             if self._queries.get(question) is query:
                 del self._queries[question]
-            if query.exception is None:
+            if query.answer:
                 self._answers.pop(question, None)  # the dictionary is in order of age
                 self._answers[question] = monotonic(), query.answer
             while len(self._answers) > limits.RESOLVER_ENTRIES:

@@ -20,7 +20,7 @@ from typing import Any, Union
 
 from . import limits, threads
 from .errors import Timeout, check_timeout
-from .hub import Hub, switchpoint
+from .hub import Hub, get_hub, switchpoint
 from .sync import Event
 
 __all__ = ['SignalReceiver', 'wait_signal']
@@ -68,6 +68,7 @@ class SignalReceiver:
         """
         if self._open:
             raise RuntimeError('the receiver is in use already')
+        get_hub()  # first: if a hub began later, our handler would keep it from taking SIGINT
         self._open = True
         self._arrived.clear()
         for signum in self._names:

@@ -408,6 +408,16 @@ def test_an_executor_of_fibers_serves_another_thread():
         assert idents == [threading.get_ident()] * 5
 
 
+def test_an_executor_can_cancel_what_waits():
+    with ThreadPool(1) as pool:
+        executor = pool.as_executor()
+        stuck = Stuck(pool)
+        futures = [executor.submit(int) for _ in range(3)]
+        spawn(stuck.go.set)
+        executor.shutdown(cancel_futures=True)
+        assert all(future.cancelled() for future in futures)
+
+
 def test_leaving_an_executor_lets_its_fibers_run():
     with FiberPool(1) as pool:
         with pool.as_executor() as executor:

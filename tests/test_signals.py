@@ -126,6 +126,17 @@ def test_none_is_lost_between_two_waits():
     assert seen == [USR1] * 50
 
 
+def test_what_comes_right_before_the_wait_is_not_lost():
+    class Late(Event):
+        def clear(self):
+            send(USR1)
+            super().clear()
+
+    with SignalReceiver(USR1) as signals:
+        signals._changed = Late()
+        assert signals.receive(10) == USR1
+
+
 def test_what_comes_again_before_it_was_received_is_received_once():
     with SignalReceiver(USR1, USR2) as signals:
         for _ in range(1000):
@@ -339,6 +350,22 @@ def test_sigint_is_pythons_own_again_when_the_hub_is_closed_first():
             print('interrupted')
     """
     assert outcome(program) == (0, 'interrupted\n', '')
+
+
+def test_sigint_is_the_hubs_though_that_begins_in_the_block():
+    program = """if True:
+        import os, signal
+        from gruvi_cffi import SignalReceiver, get_hub, sleep
+        with SignalReceiver(signal.SIGINT):
+            get_hub()
+        os.kill(os.getpid(), signal.SIGINT)
+        print('not yet')
+        try:
+            sleep(0)
+        except KeyboardInterrupt:
+            print('in the root fiber, where it waits')
+    """
+    assert outcome(program) == (0, 'not yet\nin the root fiber, where it waits\n', '')
 
 
 def test_children_are_waited_for_as_without_us():
