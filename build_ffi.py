@@ -34,6 +34,7 @@ HEADERS = [
     'tcp',
     'pipe',
     'poll',
+    'process',
     'version',
 ]
 

@@ -129,6 +129,8 @@ void gv_handle_shut(gv_handle *handle) {
     if (handle->was_blocking)
         restore_blocking(handle);
     uv_close(&handle->uv.any, close_cb);
+    if (handle->ops->shut != NULL)
+        handle->ops->shut(handle);
 }
 
 int gv_handle_close(gv_loop *loop, int64_t id) {

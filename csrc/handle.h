@@ -33,6 +33,7 @@ typedef struct {
     void (*flush)(gv_handle *handle);                 /* it was marked dirty */
     void (*expired)(gv_handle *handle, uint64_t now); /* its bucket is due; fire or put back */
     void (*closing)(gv_handle *handle);               /* just before uv_close() */
+    void (*shut)(gv_handle *handle);                  /* just behind that; may be NULL */
     void (*closed)(gv_handle *handle);                /* libuv has let go of it */
 } gv_handle_ops;
 

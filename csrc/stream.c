@@ -125,7 +125,7 @@ static void closed(gv_handle *handle) {
     gv_ring_report(&handle->loop->ring, &handle->source, GV_WRITTEN);
 }
 
-static const gv_handle_ops OPS = {flush, expired, closing, closed};
+static const gv_handle_ops OPS = {flush, expired, closing, NULL, closed};
 
 gv_stream *gv_stream_new(gv_loop *loop, gv_type type) {
     gv_stream *stream = calloc(1, sizeof(*stream));

@@ -48,6 +48,10 @@ from .hub import sleep as sleep
 from .hub import switch_back as switch_back
 from .hub import switchpoint as switchpoint
 from .local import local as local
+from .poll import wait_readable as wait_readable
+from .poll import wait_writable as wait_writable
+from .process import Process as Process
+from .process import ProcessError as ProcessError
 from .protocols import BaseProtocol as BaseProtocol
 from .protocols import BufferedProtocol as BufferedProtocol
 from .protocols import MessageProtocol as MessageProtocol

@@ -27,6 +27,7 @@ from . import closing, limits, threads
 from ._native.loop import Loop
 from .carriers import BareFiber, Carriers, adopt, current_fiber
 from .interrupts import Interrupts
+from .pollers import Poller
 from .switchback import Nap, SwitchBack, Throw
 from .switchpoints import assert_no_switchpoints, refuse, sections, switchpoint
 from .timers import Timer, Timers
@@ -106,6 +107,15 @@ class Hub:
         self.exiting = False  # True when the process ends: what is given up then is no surprise
         self.gone = ''  # why it cannot be used any more
         self._interrupts = Interrupts.install(self)
+        self._pollers: Optional[Poller] = None
+
+    @property
+    def poll(self) -> Poller:
+        """Callbacks for descriptors that somebody else reads and writes."""
+        self.check()
+        if self._pollers is None:
+            self._pollers = Poller(self.loop)
+        return self._pollers
 
     @property
     def parent(self) -> greenlet | None:
