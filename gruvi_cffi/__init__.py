@@ -32,6 +32,7 @@ from .fibers import current_fiber as current_fiber
 from .fibers import spawn as spawn
 from .futures import FiberPool as FiberPool
 from .futures import Future as Future
+from .futures import PoolBase as PoolBase
 from .futures import ThreadPool as ThreadPool
 from .futures import as_completed as as_completed
 from .futures import blockify as blockify
@@ -57,6 +58,12 @@ from .protocols import BufferedProtocol as BufferedProtocol
 from .protocols import DatagramProtocol as DatagramProtocol
 from .protocols import MessageProtocol as MessageProtocol
 from .protocols import Protocol as Protocol
+from .resolver import Resolver as Resolver
+from .resolver import SystemResolver as SystemResolver
+from .resolver import get_resolver as get_resolver
+from .resolver import set_resolver as set_resolver
+from .signals import SignalReceiver as SignalReceiver
+from .signals import wait_signal as wait_signal
 from .stream import Stream as Stream
 from .stream import StreamBuffer as StreamBuffer
 from .stream import StreamClient as StreamClient

@@ -26,8 +26,8 @@ from greenlet import error as GreenletError  # noqa: N812 - it is a class
 from . import closing, limits, threads
 from ._native.loop import Loop
 from .carriers import BareFiber, Carriers, adopt, current_fiber
+from .interrupts import Interrupts
 from .pollers import Poller
-from .signals import Signals
 from .switchback import Nap, SwitchBack, Throw
 from .switchpoints import assert_no_switchpoints, refuse, sections, switchpoint
 from .timers import Timer, Timers
@@ -106,7 +106,7 @@ class Hub:
         self.inherited = False  # True in a forked child
         self.exiting = False  # True when the process ends: what is given up then is no surprise
         self.gone = ''  # why it cannot be used any more
-        self._signals = Signals.install(self)
+        self._interrupts = Interrupts.install(self)
         self._pollers: Optional[Poller] = None
 
     @property
@@ -204,9 +204,9 @@ class Hub:
             raise RuntimeError('a hub can only be closed in the root fiber of its thread')
         if self.gone:
             return
-        if self._signals is not None:
-            self._signals.close()
-            self._signals = None
+        if self._interrupts is not None:
+            self._interrupts.close()
+            self._interrupts = None
         closing.end_all(self)
         self._stopping = True
         self.to_hub()
@@ -221,9 +221,9 @@ class Hub:
         self.gone = 'the hub belongs to the parent process'
         self._stopping = True
         self._poller = _NoLoop()
-        if self._signals is not None:
-            self._signals.abandon()
-            self._signals = None
+        if self._interrupts is not None:
+            self._interrupts.abandon()
+            self._interrupts = None
         if self.loop is not None:
             self.loop.abandon()
 
@@ -334,13 +334,13 @@ class Hub:
     def _longest_wait(self) -> int:
         """Return how long the poll may wait, in ms, or -1."""
         when = self.timers.nearest()
-        if when is None and self._signals is None:
+        if when is None and self._interrupts is None:
             return -1
         now = monotonic()
         wait = -1
         if when is not None:
             wait = min(max(0, math.ceil((when - now) * 1000)), _LONGEST_WAIT)
-        return wait if self._signals is None else self._signals.longest_wait(now, wait)
+        return wait if self._interrupts is None else self._interrupts.longest_wait(now, wait)
 
     def _run_timers(self) -> None:
         timers = self.timers

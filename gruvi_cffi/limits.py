@@ -12,8 +12,12 @@ IDLE_CARRIERS = 1024  # greenlets kept for the next fibers, or as many as there 
 POLL_EVERY = 64  # fibers that the hub runs, as long as more are ready, before it looks for I/O
 CLOSE_TURNS = 100  # turns that Hub.close() gives a cancelled fiber to end
 
+# Signals.
+SIGNAL_TIMEOUT = 5.0  # seconds that another thread waits for the main one's hub to catch a signal
+
 # Pools.
 IO_THREADS = 20  # of the pool that blocking() uses
+MAP_AHEAD = 1000  # jobs that map() of a pool submits before it wants their results
 
 # Transports.
 WRITE_HIGH = 64 * 1024  # bytes queued above which a protocol is paused; asyncio's choice too
@@ -29,4 +33,6 @@ LINE_LIMIT = 1024 * 1024  # bytes in which readline() and readuntil() must find 
 RESOLVER_THREADS = 8
 RESOLVER_QUEUE = 10_000  # lookups that may wait for a thread
 RESOLVER_TIMEOUT = 30.0  # seconds
+RESOLVER_MAX_AGE = 10.0  # seconds that an answer may be used again; 0: always ask. As aiohttp does
+RESOLVER_ENTRIES = 1000  # answers that are kept
 ATTEMPT_DELAY = 0.25  # seconds between connection attempts (RFC 8305, section 5)

@@ -75,8 +75,7 @@ def find() -> Any:
 def remember(hub: _Hub) -> None:
     """Make *hub* the calling thread's, and close it when the thread ends."""
     state.hub = hub
-    if sys.implementation.name != 'cpython':
-        _abandon_orphans()
+    abandon_orphans()
     with _guard:
         _hubs.add(hub)
     if threading.current_thread() is not threading.main_thread():
@@ -89,12 +88,14 @@ def all_hubs() -> list[Any]:
         return list(_hubs)
 
 
-def _abandon_orphans() -> None:
-    # The collector may take its time to find them, and they have descriptors.
+def abandon_orphans() -> None:
+    """Give up the hubs of threads that have ended, where the collector takes its time to do so."""
+    if sys.implementation.name == 'cpython':
+        return
     known = all_hubs()
     living = sys._current_frames().keys() - {get_ident()}  # behind that: a thread may just begin
     for hub in known:
-        if hub.is_alive() and hub.thread not in living:
+        if hub.is_alive() and hub is not state.hub and hub.thread not in living:
             hub.abandon()
 
 

@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from gruvi_cffi.hub import get_hub, sleep
+from gruvi_cffi.resolver import set_resolver
 
 # Who runs us in the background may have SIGINT ignored, which the servers that tests start and end
 # with it would inherit.
@@ -54,6 +55,12 @@ def _leaked(living, descriptors):
     # Listing the directory takes a descriptor, whose number is free again.
     found = {name for name in found if _leads_somewhere(name.split()[1])}
     return found | (_living() - living)
+
+
+@pytest.fixture(autouse=True)
+def no_answers():
+    """Tests have the socket module say this and that, which is not to be remembered."""
+    set_resolver(None)
 
 
 @pytest.fixture(autouse=True)

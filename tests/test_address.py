@@ -15,7 +15,7 @@ from gruvi_cffi.address import getaddrinfo, getnameinfo, paddr, saddr
 from gruvi_cffi.errors import Cancelled, ResolverError, Timeout, TransportError
 from gruvi_cffi.fibers import spawn
 from gruvi_cffi.hub import get_hub, sleep
-from gruvi_cffi.resolver import Resolver, get_resolver
+from gruvi_cffi.resolverthreads import ResolverThreads, get_threads
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def no_threads(monkeypatch):
     def submit(*args):
         raise AssertionError(f'a thread was asked for: {args}')
 
-    monkeypatch.setattr(get_resolver(), 'submit', submit)
+    monkeypatch.setattr(get_threads(), 'submit', submit)
 
 
 @pytest.fixture
 def slow(monkeypatch):
-    """A resolver that answers when it is let, and the names that it was asked for."""
-    resolver = Resolver()
+    """Threads that answer when they are let, and the names that they were asked for."""
+    resolver = ResolverThreads()
     resolver.let = threading.Event()
     resolver.asked = []
 
@@ -100,7 +100,7 @@ def slow(monkeypatch):
         return look_up(node)
 
     monkeypatch.setattr(socket, 'getaddrinfo', by_name)
-    monkeypatch.setattr('gruvi_cffi.resolver._resolver', resolver)
+    monkeypatch.setattr('gruvi_cffi.resolverthreads._threads', resolver)
     yield resolver
     resolver.let.set()
 
@@ -223,6 +223,27 @@ def test_too_many_lookups_are_refused(slow, monkeypatch):
     slow.let.set()
     for fiber in fibers:
         fiber.result()
+
+
+def test_a_thread_that_cannot_be_started(slow, monkeypatch):
+    def fail(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, 'start', fail)
+        with pytest.raises(ResolverError, match="no thread can be started: can't start new thread"):
+            getaddrinfo('first')
+    first = spawn(getaddrinfo, 'first')
+    sleep(0)
+    sleep(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, 'start', fail)
+        second = spawn(getaddrinfo, 'second')  # waits for the thread that there is
+        sleep(0)
+        sleep(0)
+    slow.let.set()
+    assert first.result() == second.result()
+    assert (slow._threads, slow._busy) == (1, 0)
 
 
 def test_names_are_looked_up_in_a_forked_child():

@@ -5,30 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any, Optional
+from typing import Any
 
 from .. import limits
 from ..hub import switchpoint
-from .pools import PoolBase, ThreadPool
+from .pools import PoolBase
+from .threadpool import ThreadPool
 
-_io_pool: Optional[ThreadPool] = None
-_cpu_pool: Optional[ThreadPool] = None
+_shared: dict[str, ThreadPool] = {}
 
 
 def get_io_pool() -> ThreadPool:
     """Return the pool for calls that wait, which the whole process shares."""
-    global _io_pool
-    if _io_pool is None:
-        _io_pool = ThreadPool(limits.IO_THREADS, name='Io')
-    return _io_pool
+    # Of two threads that are the first at once, one throws its pool away, which has no workers yet.
+    return _shared.get('Io') or _shared.setdefault('Io', ThreadPool(limits.IO_THREADS, name='Io'))
 
 
 def get_cpu_pool() -> ThreadPool:
     """Return the pool for calls that compute, a thread for each CPU; the process shares it."""
-    global _cpu_pool
-    if _cpu_pool is None:
-        _cpu_pool = ThreadPool(os.cpu_count() or 1, name='Cpu')
-    return _cpu_pool
+    count = os.cpu_count() or 1
+    return _shared.get('Cpu') or _shared.setdefault('Cpu', ThreadPool(count, name='Cpu'))
 
 
 @switchpoint
@@ -46,10 +42,16 @@ def _call_in(
 ) -> Any:
     future = pool.submit(func, *args, **kwargs)
     try:
-        return future.result()
+        error = future.exception()
     finally:
         if not future.done():
             pool.abandon(future)
+    if error is None:
+        return future.result()
+    try:
+        raise error
+    finally:
+        del error, future  # the traceback holds this frame
 
 
 class _Blockified:
@@ -105,12 +107,3 @@ def blockify(obj: Any, pool: PoolBase | None = None) -> Any:
     Its other attributes are as they are, and so is what the functions return.
     """
     return _Blockified(obj, pool)
-
-
-def _after_fork() -> None:
-    global _io_pool, _cpu_pool
-    _io_pool = _cpu_pool = None  # no thread has come along
-
-
-if hasattr(os, 'register_at_fork'):
-    os.register_at_fork(after_in_child=_after_fork)
