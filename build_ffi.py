@@ -36,6 +36,7 @@ HEADERS = [
     'poll',
     'process',
     'udp',
+    'fs',
     'version',
 ]
 

@@ -24,7 +24,7 @@ int gv_handle_fileno(gv_loop *loop, int64_t id);
 
 /* cdef: end */
 
-typedef enum { GV_TCP, GV_PIPE, GV_POLL, GV_UDP } gv_type; /* streams come first */
+typedef enum { GV_TCP, GV_PIPE, GV_POLL, GV_UDP, GV_FS } gv_type; /* streams come first */
 
 typedef struct gv_handle gv_handle;
 

@@ -15,6 +15,9 @@ CLOSE_TURNS = 100  # turns that Hub.close() gives a cancelled fiber to end
 # Signals.
 SIGNAL_TIMEOUT = 5.0  # seconds that another thread waits for the main one's hub to catch a signal
 
+# Files.
+FILE_SIZE = 1024 * 1024 * 1024  # bytes that read_bytes() and read_text() take into memory
+
 # Pools.
 IO_THREADS = 20  # of the pool that blocking() uses
 MAP_AHEAD = 1000  # jobs that map() of a pool submits before it wants their results
