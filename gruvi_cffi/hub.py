@@ -36,6 +36,7 @@ __all__ = ['Hub', 'assert_no_switchpoints', 'get_hub', 'sleep', 'switch_back', '
 
 _log = logging.getLogger('gruvi_cffi.hub')
 
+_stuck: list[Loop] = []  # loops that cannot be closed
 _LONGEST_WAIT = 1 << 30  # ms; libuv takes an int
 
 
@@ -213,7 +214,11 @@ class Hub:
         self.gone = 'the hub is closed'
         self._poller = _NoLoop()
         loop, self.loop = self.loop, None
-        loop.close()
+        if loop.handles:  # a thread that is stuck will want to tell it one day
+            _log.warning('%d operations on files did not end with their hub', len(loop.handles))
+            _stuck.append(loop)
+        else:
+            loop.close()
 
     def abandon(self) -> None:
         """Let go of what belongs to the parent process, in a forked child."""

@@ -71,6 +71,7 @@ def test_every_mode_is_that_of_the_built_in_open(path, mode):
     ],
 )  # fmt: skip
 def test_modes_that_make_no_sense(path, args):
+    path.write_bytes(b'')
     with pytest.raises(ValueError):
         builtins.open(path, *args)
     with pytest.raises(ValueError):

@@ -307,7 +307,11 @@ def open(  # noqa: A001 - as the built-in one
     if buffering == 0 and not binary:
         raise ValueError('text cannot be unbuffered')
     taken = isinstance(file, int)
-    fd = int(file) if isinstance(file, int) else open_descriptor(file, flags, 0o666, timeout)
+    if isinstance(file, int):
+        fd = int(file)
+    else:
+        file = os.fspath(file)
+        fd = open_descriptor(file, flags, 0o666, timeout)
     raw = _RawFile(fd, file, mode, reads, writes)
     try:
         if not taken and stat.S_ISDIR(os.fstat(fd).st_mode):
