@@ -37,6 +37,7 @@ HEADERS = [
     'process',
     'udp',
     'fs',
+    'fs_event',
     'version',
 ]
 

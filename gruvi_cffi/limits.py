@@ -17,6 +17,7 @@ CLOSE_TURNS = 100  # turns that Hub.close() gives a cancelled fiber to end
 SIGNAL_TIMEOUT = 5.0  # seconds that another thread waits for the main one's hub to catch a signal
 
 # Files.
+FILE_CHANGES = 10_000  # that wait to be taken from a watch, before it says 'overflow'
 FILE_SIZE = 1024 * 1024 * 1024  # bytes that read_bytes() and read_text() take into memory
 
 # Pools.

@@ -130,6 +130,27 @@ class FsRequest(Handle):
             entries.append((os.fsdecode(ffi.string(name)), kind[0]))
 
 
+class FsEventHandle(Handle):
+    """Tells ``owner.handle_change(kind, name)`` what changes in a folder, or a file.
+
+    What went missing, or ended it, is told to ``owner.handle_refused(exc)``.
+
+    :raises TransportError: there is nothing of that name, or the system watches enough already.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, loop: Loop, path: Path, recursive: bool) -> None:
+        rc = lib.gv_fs_watch(loop._ptr, _text(path), recursive)
+        self._attach(loop, check(rc, f'watch {os.fsdecode(path)}'))
+
+    def on_data(self, data: bytes) -> None:
+        """Take one change."""
+        if not self.closed:
+            kind = 'renamed' if data[0] & lib.GV_FS_RENAMED else 'changed'
+            self.owner.handle_change(kind, os.fsdecode(data[1:]) or None)
+
+
 _STATUS = [name for name, _ in ffi.typeof('gv_fs_status').fields]
 
 

@@ -33,3 +33,7 @@ from .functions import unlink as unlink
 from .functions import utime as utime
 from .functions import write_bytes as write_bytes
 from .functions import write_text as write_text
+from .sending import sendfile as sendfile
+from .watch import Change as Change
+from .watch import Watch as Watch
+from .watch import watch as watch
