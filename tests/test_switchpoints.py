@@ -206,8 +206,8 @@ AMBIGUOUS = {
     'writelines',
     # of the os module and of fs
     'access', 'chmod', 'exists', 'isdir', 'isfile', 'link', 'listdir', 'lstat', 'mkdir', 'open',
-    'readlink', 'remove', 'rename', 'replace', 'rmdir', 'scandir', 'seek', 'stat', 'symlink', 'tell',
-    'truncate', 'unlink',
+    'readlink', 'remove', 'rename', 'replace', 'rmdir', 'scandir', 'seek', 'stat', 'symlink',
+    'tell', 'truncate', 'unlink',
 }  # fmt: skip
 # By definition, and the helpers with which Hub.close() is made.
 UNMARKED = {'Hub.switch', 'end_all'}
