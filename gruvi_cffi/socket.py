@@ -255,8 +255,9 @@ class Socket(_socket.socket):
     @switchpoint
     def sendto(self, data: Any, *args: Any) -> int:
         """Send a datagram: ``sendto(data, [flags,] address)``; return how many bytes."""
-        *flags, address = args or ((),)
-        return int(self._retry(WRITABLE, super().sendto, data, *flags, self._resolved(address)))
+        if args:
+            args = (*args[:-1], self._resolved(args[-1]))
+        return int(self._retry(WRITABLE, super().sendto, data, *args))
 
     @switchpoint
     def sendmsg(self, *args: Any) -> int:

@@ -122,22 +122,24 @@ def test_a_unix_socket_whose_backlog_is_full(tmp_path):
     with Socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
         listener.bind(path)
         listener.listen(0)
-        first, second = (stack.enter_context(Socket(socket.AF_UNIX)) for _ in range(2))
-        first.connect(path)
-        second.settimeout(0.02)
-        with pytest.raises(socket.timeout):
-            second.connect(path)
-        assert second.connect_ex(path) == errno.EAGAIN
-        second.settimeout(0)
+        late = stack.enter_context(Socket(socket.AF_UNIX))
+        late.settimeout(0)
+        while late.connect_ex(path) == 0:
+            late = stack.enter_context(Socket(socket.AF_UNIX))
+            late.settimeout(0)
         with pytest.raises(BlockingIOError):
-            second.connect(path)
-        second.settimeout(TIMEOUT)
-        connecting = spawn(second.connect, path)
+            late.connect(path)
+        late.settimeout(0.02)
+        with pytest.raises(socket.timeout):
+            late.connect(path)
+        assert late.connect_ex(path) == errno.EAGAIN
+        late.settimeout(TIMEOUT)
+        connecting = spawn(late.connect, path)
         sleep(0.01)
         assert connecting.alive
         listener.accept()[0].close()
         connecting.result(TIMEOUT)
-        assert second.getpeername() == path
+        assert late.getpeername() == path
 
 
 @pytest.mark.parametrize('port', [None, '80', 1.5, 70_000])
@@ -155,13 +157,13 @@ def test_addresses_that_are_no_names():
         assert sock.getpeername() == ('255.255.255.255', 9)
     with Socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for wrong in ((), ('127.0.0.1',), 'localhost', None):
-            with pytest.raises((TypeError, OSError)):
+            with pytest.raises((TypeError, ValueError)):  # the latter is PyPy's
                 sock.connect(wrong)
 
 
 def test_the_scope_of_an_address_is_kept():
     # Nobody has this one, but without its scope it would make no sense.
-    scope = socket.if_nametoindex('lo')
+    scope = socket.getaddrinfo('fe80::1%lo', 9)[0][4][3]
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as theirs:
         code = theirs.connect_ex(('fe80::1', 9, 0, scope))
     assert code != errno.EINVAL
