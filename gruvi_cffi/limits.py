@@ -40,4 +40,6 @@ RESOLVER_QUEUE = 10_000  # lookups that may wait for a thread
 RESOLVER_TIMEOUT = 30.0  # seconds
 RESOLVER_MAX_AGE = 10.0  # seconds that an answer may be used again; 0: always ask. As aiohttp does
 RESOLVER_ENTRIES = 1000  # answers that are kept
+POLL_RECHECK = 1.0  # seconds until a fiber that waits for a descriptor sees that it was closed
+SOCKET_CALLS = 64  # calls of one socket that need not wait before the other fibers get a turn
 ATTEMPT_DELAY = 0.25  # seconds between connection attempts (RFC 8305, section 5)
