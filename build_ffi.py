@@ -35,6 +35,7 @@ HEADERS = [
     'pipe',
     'poll',
     'process',
+    'udp',
     'version',
 ]
 

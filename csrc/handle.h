@@ -24,7 +24,7 @@ int gv_handle_fileno(gv_loop *loop, int64_t id);
 
 /* cdef: end */
 
-typedef enum { GV_TCP, GV_PIPE, GV_POLL } gv_type;
+typedef enum { GV_TCP, GV_PIPE, GV_POLL, GV_UDP } gv_type; /* streams come first */
 
 typedef struct gv_handle gv_handle;
 
@@ -54,6 +54,7 @@ struct gv_handle {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
         uv_poll_t poll;
+        uv_udp_t udp;
     } uv;
 };
 

@@ -8,6 +8,7 @@ from .address import getaddrinfo as getaddrinfo
 from .address import getnameinfo as getnameinfo
 from .address import paddr as paddr
 from .address import saddr as saddr
+from .datagrams import create_datagram_endpoint as create_datagram_endpoint
 from .debug import dump_fibers as dump_fibers
 from .debug import dump_fibers_on as dump_fibers_on
 from .endpoints import Client as Client
@@ -54,6 +55,7 @@ from .process import Process as Process
 from .process import ProcessError as ProcessError
 from .protocols import BaseProtocol as BaseProtocol
 from .protocols import BufferedProtocol as BufferedProtocol
+from .protocols import DatagramProtocol as DatagramProtocol
 from .protocols import MessageProtocol as MessageProtocol
 from .protocols import Protocol as Protocol
 from .resolver import Resolver as Resolver
@@ -79,6 +81,7 @@ from .sync import Queue as Queue
 from .sync import RLock as RLock
 from .sync import Semaphore as Semaphore
 from .transports import BaseTransport as BaseTransport
+from .transports import DatagramTransport as DatagramTransport
 from .transports import Transport as Transport
 
 __all__: list[str] = []  # a star imports nothing, so that grep finds where a name comes from

@@ -21,6 +21,7 @@ MAP_AHEAD = 1000  # jobs that map() of a pool submits before it wants their resu
 
 # Transports.
 WRITE_HIGH = 64 * 1024  # bytes queued above which a protocol is paused; asyncio's choice too
+DATAGRAM_QUEUE = 1024 * 1024  # bytes above which datagrams are dropped instead of queued
 FLUSH_TIMEOUT = 30.0  # seconds without progress that close() gives a peer to take what is queued
 BACKLOG = 4096  # connections the kernel keeps for us; it cuts this to its own limit (somaxconn)
 
