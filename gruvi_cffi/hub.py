@@ -104,6 +104,7 @@ class Hub:
         self._unpolled = 0  # entries that ran since the last poll
         self._in_callback = False
         self._stopping = False
+        self._struck: Optional[BaseException] = None  # what the root fiber is still to be told
         self.inherited = False  # True in a forked child
         self.exiting = False  # True when the process ends: what is given up then is no surprise
         self.gone = ''  # why it cannot be used any more
@@ -270,16 +271,39 @@ class Hub:
         return throw
 
     def _run(self) -> None:
-        while not self._stopping:
+        # What a signal handler raises may strike between any two bytecodes, also where a loop
+        # begins again. A hub that ended there would let everybody wait for ever, so one loop
+        # catches what has struck the other, and where they catch nothing is called.
+        while True:
             try:
-                self._turn()
+                return self._run_turns()
             except GreenletExit:
                 return
             except BaseException as error:
                 if self.gone:
-                    raise  # to the root fiber: whoever waits would wait for ever
-                self.raise_in_root(error)
-        self.carriers.free(len(self.carriers.idle))
+                    raise  # to the root fiber
+                self._struck = error
+
+    def _run_turns(self) -> None:
+        while True:
+            try:
+                if self._struck is not None:
+                    self._recover(self._struck)
+                while not self._stopping:
+                    self._turn()
+                return self.carriers.free(len(self.carriers.idle))
+            except GreenletExit:
+                raise
+            except BaseException as error:
+                if self.gone:
+                    raise
+                self._struck = error
+
+    def _recover(self, error: BaseException) -> None:
+        sections.pop(self.thread, None)
+        self._in_callback = False
+        self.raise_in_root(error)
+        self._struck = None
 
     def _turn(self) -> None:
         ready = self._ready
@@ -399,13 +423,13 @@ def sleep(secs: float | None) -> None:
     hub = get_hub()
     nap = Nap(current_fiber())
     timer = None
-    if secs is not None and secs > 0:
-        timer = hub.call_later(secs, hub.make_ready, nap)
-    elif secs == 0:
-        hub.sleep_once(nap)
-    elif secs is not None:
-        raise ValueError(f'cannot sleep {secs} seconds')
     try:
+        if secs is not None and secs > 0:
+            timer = hub.call_later(secs, hub.make_ready, nap)
+        elif secs == 0:
+            hub.sleep_once(nap)
+        elif secs is not None:
+            raise ValueError(f'cannot sleep {secs} seconds')
         hub.switch()
     finally:
         nap.done = True
