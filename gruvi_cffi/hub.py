@@ -18,13 +18,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import get_ident
 from time import monotonic
-from typing import Any, Optional, Protocol
+from typing import Any, Optional
 
 from greenlet import GreenletExit, getcurrent, greenlet
 from greenlet import error as GreenletError  # noqa: N812 - it is a class
 
 from . import closing, limits, threads
 from ._native.loop import Loop
+from .calls import Call, NoLoop, Resumable
 from .carriers import BareFiber, Carriers, adopt, current_fiber
 from .interrupts import Interrupts
 from .pollers import Poller
@@ -38,38 +39,6 @@ _log = logging.getLogger('gruvi_cffi.hub')
 
 _stuck: list[Loop] = []  # loops that cannot be closed
 _LONGEST_WAIT = 1 << 30  # ms; libuv takes an int
-
-
-class _Resumable(Protocol):
-    """What the hub can be asked to continue. It must do so once, however often it is called."""
-
-    def resume(self) -> None: ...
-
-
-class _Call:
-    """A call that the hub is asked to make."""
-
-    __slots__ = ('_args', '_callback', '_hub')
-
-    def __init__(self, hub: Hub, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self._hub = hub
-        self._callback: Optional[Callable[..., object]] = callback
-        self._args = args
-
-    def resume(self) -> None:
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            self._hub.call(callback, self._args)
-
-
-class _NoLoop:
-    """In place of the loop, once the hub is closed: nobody waits."""
-
-    waiting = False
-    failure = None
-
-    def wake(self) -> None:
-        """Wake nobody."""
 
 
 class Hub:
@@ -96,11 +65,11 @@ class Hub:
         self.timers = Timers()
         adopt(self._greenlet, 'Hub')
         self._poller: Any = self.loop
-        self._ready: deque[_Resumable] = deque()
+        self._ready: deque[Resumable] = deque()
         # make_ready() for the hub's own thread, where nobody has to be woken; no signal handler.
         self.enqueue = self._ready.append
-        self._sleepers: list[_Resumable] = []
-        self._rising: list[_Resumable] = []
+        self._sleepers: list[Resumable] = []
+        self._rising: list[Resumable] = []
         self._unpolled = 0  # entries that ran since the last poll
         self._in_callback = False
         self._stopping = False
@@ -156,13 +125,13 @@ class Hub:
         except GreenletError as error:
             raise RuntimeError(f'cannot switch to the hub: {error}') from None
 
-    def sleep_once(self, entry: _Resumable) -> None:
+    def sleep_once(self, entry: Resumable) -> None:
         """Resume *entry* at the end of the next turn, behind whatever that turn makes ready."""
         self._sleepers.append(entry)
 
     # What may be called from any thread, signal handler or finalizer.
 
-    def make_ready(self, entry: _Resumable) -> None:
+    def make_ready(self, entry: Resumable) -> None:
         """Resume *entry* in the next turn. A closed hub ignores it."""
         self._ready.append(entry)
         # The hub says that it waits before it looks once more whether anything is ready.
@@ -180,7 +149,7 @@ class Hub:
         if not callable(callback):
             raise TypeError(f'need something to call, not {callback!r}')
         self.check()
-        self.make_ready(_Call(self, callback, args))
+        self.make_ready(Call(self, callback, args))
 
     # Timers.
 
@@ -213,7 +182,7 @@ class Hub:
         self._stopping = True
         self.to_hub()
         self.gone = 'the hub is closed'
-        self._poller = _NoLoop()
+        self._poller = NoLoop()
         loop, self.loop = self.loop, None
         if loop.handles:  # a thread that is stuck will want to tell it one day
             _log.warning('%d operations on files did not end with their hub', len(loop.handles))
@@ -226,7 +195,7 @@ class Hub:
         self.inherited = True
         self.gone = 'the hub belongs to the parent process'
         self._stopping = True
-        self._poller = _NoLoop()
+        self._poller = NoLoop()
         if self._interrupts is not None:
             self._interrupts.abandon()
             self._interrupts = None
@@ -271,9 +240,8 @@ class Hub:
         return throw
 
     def _run(self) -> None:
-        # What a signal handler raises may strike between any two bytecodes, also where a loop
-        # begins again. A hub that ended there would let everybody wait for ever, so one loop
-        # catches what has struck the other, and where they catch nothing is called.
+        # What a signal handler raises may strike anywhere, also where a loop begins again, and
+        # without a hub all would wait for ever. So one loop catches what strikes the other.
         while True:
             try:
                 return self._run_turns()
