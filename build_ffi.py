@@ -36,6 +36,8 @@ HEADERS = [
     'poll',
     'process',
     'udp',
+    'fs',
+    'fs_event',
     'version',
 ]
 

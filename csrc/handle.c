@@ -142,6 +142,8 @@ int gv_handle_close(gv_loop *loop, int64_t id) {
     handle = gv_handle_find(loop, id);
     if (handle == NULL)
         return UV_EBADF;
+    if (handle->type == GV_FS) /* that is no handle of libuv's */
+        return UV_EINVAL;
     if (handle->shut)
         return UV_EALREADY;
     gv_handle_shut(handle);
@@ -162,7 +164,7 @@ int gv_handle_fileno(gv_loop *loop, int64_t id) {
     if (rc < 0)
         return rc;
     handle = gv_handle_find(loop, id);
-    if (handle == NULL || handle->shut)
+    if (handle == NULL || handle->shut || handle->type == GV_FS)
         return UV_EBADF;
     return gv_handle_fd(handle);
 }

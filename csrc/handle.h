@@ -24,7 +24,14 @@ int gv_handle_fileno(gv_loop *loop, int64_t id);
 
 /* cdef: end */
 
-typedef enum { GV_TCP, GV_PIPE, GV_POLL, GV_UDP } gv_type; /* streams come first */
+typedef enum {
+    GV_TCP,
+    GV_PIPE,
+    GV_POLL,
+    GV_UDP,
+    GV_FS,
+    GV_FS_EVENT
+} gv_type; /* streams come first */
 
 typedef struct gv_handle gv_handle;
 
@@ -55,6 +62,7 @@ struct gv_handle {
         uv_pipe_t pipe;
         uv_poll_t poll;
         uv_udp_t udp;
+        uv_fs_event_t fs_event;
     } uv;
 };
 

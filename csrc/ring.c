@@ -23,6 +23,7 @@ static int64_t word_of(const gv_source *source, gv_kind kind) {
     case GV_READY:
     case GV_REFUSED:
         return source->status;
+    case GV_DONE:
     case GV_WRITTEN:
         return source->written;
     case GV_ERROR:

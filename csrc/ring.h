@@ -23,6 +23,7 @@ typedef enum {
     GV_PAUSED,    /* a: the UV_E* code for which accepting pauses; it resumes by itself */
     GV_READY,     /* a: UV_READABLE | UV_WRITABLE, or a UV_E* code */
     GV_REFUSED,   /* a: the UV_E* code for which datagrams were not sent, or come back */
+    GV_DONE,      /* a: the result of a request, or a UV_E* code */
     GV_WRITTEN,   /* a: how many lent writes are done with, ever; their memory is free */
     GV_DRAIN,     /* the out-queue has fallen to the low watermark */
     GV_EOF,       /* the peer will send no more */

@@ -12,26 +12,6 @@ enum {
     AT_ONCE = 20 /* of these it reads or sends with one system call */
 };
 
-typedef struct node node;
-struct node {
-    node *next;
-    size_t len;
-    gv_sockaddr_ip to; /* family 0: the peer */
-    char data[];
-};
-
-typedef struct {
-    gv_handle handle;
-    node *first;
-    node *last;
-    size_t size; /* bytes queued */
-    size_t high;
-    size_t low;
-    uv_udp_send_t *send; /* libuv waits until this can be sent, or NULL */
-    bool above;          /* the high watermark, so that GV_DRAIN is due */
-    bool closing;        /* as soon as the queue is empty */
-} gv_udp;
-
 /* --- sending --- */
 
 static void refused(gv_udp *udp, int error) {
@@ -41,12 +21,12 @@ static void refused(gv_udp *udp, int error) {
     gv_ring_report(&handle->loop->ring, &handle->source, GV_REFUSED);
 }
 
-static const struct sockaddr *target(const node *datagram) {
+static const struct sockaddr *target(const gv_datagram *datagram) {
     return datagram->to.any.sa_family == 0 ? NULL : &datagram->to.any;
 }
 
 static void drop_first(gv_udp *udp) {
-    node *datagram = udp->first;
+    gv_datagram *datagram = udp->first;
 
     udp->first = datagram->next;
     if (udp->first == NULL)
@@ -107,7 +87,7 @@ static int send_some(gv_udp *udp) {
     int sent;
 
     memset(messages, 0, sizeof(messages));
-    for (node *datagram = udp->first; datagram != NULL && count < AT_ONCE;
+    for (gv_datagram *datagram = udp->first; datagram != NULL && count < AT_ONCE;
          datagram = datagram->next, count++) {
         struct msghdr *header = &messages[count].msg_hdr;
 
@@ -248,7 +228,7 @@ static int64_t make(gv_loop *loop, int family) {
     return udp->handle.source.id;
 }
 
-static gv_udp *find(gv_loop *loop, int64_t id, int *rc) {
+gv_udp *gv_udp_find(gv_loop *loop, int64_t id, int *rc) {
     gv_handle *handle;
 
     *rc = gv_loop_check(loop);
@@ -289,7 +269,7 @@ int64_t gv_udp_open(gv_loop *loop, int fd) {
     if (rc < 0)
         return rc;
     id = make(loop, AF_UNSPEC);
-    udp = id < 0 ? NULL : find(loop, id, &rc);
+    udp = id < 0 ? NULL : gv_udp_find(loop, id, &rc);
     if (udp == NULL)
         return id;
     rc = uv_udp_open(&udp->handle.uv.udp, fd);
@@ -311,7 +291,7 @@ int gv_udp_bind(gv_loop *loop, int64_t id, const char *host, int port, uint32_t 
                 uint32_t scope, int flags) {
     gv_sockaddr_ip addr;
     int rc;
-    gv_udp *udp = find(loop, id, &rc);
+    gv_udp *udp = gv_udp_find(loop, id, &rc);
 
     if (udp == NULL)
         return rc;
@@ -328,7 +308,7 @@ int gv_udp_connect(gv_loop *loop, int64_t id, const char *host, int port, uint32
                    uint32_t scope) {
     gv_sockaddr_ip addr;
     int rc;
-    gv_udp *udp = find(loop, id, &rc);
+    gv_udp *udp = gv_udp_find(loop, id, &rc);
 
     if (udp == NULL)
         return rc;
@@ -348,8 +328,8 @@ static bool is_connected(const gv_udp *udp) {
 int64_t gv_udp_send(gv_loop *loop, int64_t id, const char *data, int64_t len, const char *host,
                     int port, uint32_t flow, uint32_t scope) {
     int rc;
-    gv_udp *udp = find(loop, id, &rc);
-    node *datagram;
+    gv_udp *udp = gv_udp_find(loop, id, &rc);
+    gv_datagram *datagram;
 
     if (udp == NULL)
         return rc;
@@ -388,14 +368,14 @@ int64_t gv_udp_send(gv_loop *loop, int64_t id, const char *data, int64_t len, co
 
 int64_t gv_udp_pending(gv_loop *loop, int64_t id) {
     int rc;
-    const gv_udp *udp = find(loop, id, &rc);
+    const gv_udp *udp = gv_udp_find(loop, id, &rc);
 
     return udp == NULL ? rc : (int64_t) udp->size;
 }
 
 int gv_udp_watermarks(gv_loop *loop, int64_t id, int64_t high, int64_t low) {
     int rc;
-    gv_udp *udp = find(loop, id, &rc);
+    gv_udp *udp = gv_udp_find(loop, id, &rc);
 
     if (udp == NULL)
         return rc;
@@ -408,7 +388,7 @@ int gv_udp_watermarks(gv_loop *loop, int64_t id, int64_t high, int64_t low) {
 
 int gv_udp_read_start(gv_loop *loop, int64_t id) {
     int rc;
-    gv_udp *udp = find(loop, id, &rc);
+    gv_udp *udp = gv_udp_find(loop, id, &rc);
 
     if (udp == NULL)
         return rc;
@@ -420,65 +400,14 @@ int gv_udp_read_start(gv_loop *loop, int64_t id) {
 
 int gv_udp_read_stop(gv_loop *loop, int64_t id) {
     int rc;
-    gv_udp *udp = find(loop, id, &rc);
+    gv_udp *udp = gv_udp_find(loop, id, &rc);
 
     return udp == NULL ? rc : uv_udp_recv_stop(&udp->handle.uv.udp);
 }
 
-int gv_udp_member(gv_loop *loop, int64_t id, int join, const char *group, const char *local,
-                  const char *source) {
-    uv_membership what = join ? UV_JOIN_GROUP : UV_LEAVE_GROUP;
-    int rc;
-    gv_udp *udp = find(loop, id, &rc);
-
-    if (udp == NULL)
-        return rc;
-    if (group == NULL)
-        return UV_EINVAL;
-    if (source == NULL)
-        return uv_udp_set_membership(&udp->handle.uv.udp, group, local, what);
-    return uv_udp_set_source_membership(&udp->handle.uv.udp, group, local, source, what);
-}
-
-int gv_udp_interface(gv_loop *loop, int64_t id, const char *local) {
-    int rc;
-    gv_udp *udp = find(loop, id, &rc);
-
-    return udp == NULL ? rc : uv_udp_set_multicast_interface(&udp->handle.uv.udp, local);
-}
-
-int gv_udp_set(gv_loop *loop, int64_t id, int option, int64_t value) {
-    int rc;
-    gv_udp *udp = find(loop, id, &rc);
-    int number = (int) value;
-    uv_udp_t *uv;
-
-    if (udp == NULL)
-        return rc;
-    if (value < 0 || value > INT32_MAX)
-        return UV_EINVAL;
-    uv = &udp->handle.uv.udp;
-    switch (option) {
-    case GV_UDP_BROADCAST:
-        return uv_udp_set_broadcast(uv, number);
-    case GV_UDP_TTL:
-        return uv_udp_set_ttl(uv, number);
-    case GV_UDP_MULTICAST_TTL:
-        return uv_udp_set_multicast_ttl(uv, number);
-    case GV_UDP_MULTICAST_LOOP:
-        return uv_udp_set_multicast_loop(uv, number);
-    case GV_UDP_RECEIVE_BUFFER:
-        return number == 0 ? UV_EINVAL : uv_recv_buffer_size(&udp->handle.uv.any, &number);
-    case GV_UDP_SEND_BUFFER:
-        return number == 0 ? UV_EINVAL : uv_send_buffer_size(&udp->handle.uv.any, &number);
-    default:
-        return UV_EINVAL;
-    }
-}
-
 int64_t gv_udp_close(gv_loop *loop, int64_t id) {
     int rc;
-    gv_udp *udp = find(loop, id, &rc);
+    gv_udp *udp = gv_udp_find(loop, id, &rc);
 
     if (udp == NULL)
         return rc;
@@ -492,28 +421,4 @@ int64_t gv_udp_close(gv_loop *loop, int64_t id) {
     udp->closing = true;
     gv_handle_mark(&udp->handle);
     return (int64_t) udp->size;
-}
-
-int gv_udp_name(gv_loop *loop, int64_t id, int peer, gv_address *out) {
-    struct sockaddr_storage name;
-    int len = sizeof(name);
-    int rc;
-    const gv_udp *udp = find(loop, id, &rc);
-
-    if (udp == NULL)
-        return rc;
-    if (out == NULL)
-        return UV_EINVAL;
-    rc = peer ? uv_udp_getpeername(&udp->handle.uv.udp, (struct sockaddr *) &name, &len)
-              : uv_udp_getsockname(&udp->handle.uv.udp, (struct sockaddr *) &name, &len);
-    return rc < 0 ? rc : gv_address_format(out, (struct sockaddr *) &name, (size_t) len);
-}
-
-int gv_udp_sender(const char *address, gv_address *out) {
-    gv_sockaddr_ip addr;
-
-    if (address == NULL || out == NULL)
-        return UV_EINVAL;
-    memcpy(&addr, address, sizeof(addr));
-    return gv_address_format(out, &addr.any, gv_address_size(&addr));
 }

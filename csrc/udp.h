@@ -74,4 +74,27 @@ int gv_udp_sender(const char *address, gv_address *out);
 
 /* cdef: end */
 
+typedef struct gv_datagram gv_datagram;
+struct gv_datagram {
+    gv_datagram *next;
+    size_t len;
+    gv_sockaddr_ip to; /* family 0: the peer */
+    char data[];
+};
+
+typedef struct {
+    gv_handle handle;
+    gv_datagram *first;
+    gv_datagram *last;
+    size_t size; /* bytes queued */
+    size_t high;
+    size_t low;
+    uv_udp_send_t *send; /* libuv waits until this can be sent, or NULL */
+    bool above;          /* the high watermark, so that GV_DRAIN is due */
+    bool closing;        /* as soon as the queue is empty */
+} gv_udp;
+
+/* Return the handle, or NULL and the code to return in `rc`. */
+gv_udp *gv_udp_find(gv_loop *loop, int64_t id, int *rc);
+
 #endif

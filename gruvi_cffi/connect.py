@@ -24,7 +24,7 @@ from .hub import Hub, sleep, switch_back
 Target = Union[str, bytes, 'os.PathLike[str]', tuple[Any, ...], int, socket.socket, StreamHandle]
 
 # Seconds; a full backlog empties soon or not at all.
-_RETRY_DELAYS = (0.001, 0.005, 0.01, 0.05, 0.1)
+RETRY_DELAYS = (0.001, 0.005, 0.01, 0.05, 0.1)
 
 
 class Deadline:
@@ -95,7 +95,7 @@ def connect_unix(hub: Hub, name: str | bytes, deadline: Deadline) -> StreamHandl
     """
     handle = PipeHandle(hub.loop)
     race = _Race(hub)
-    delays = itertools.chain(_RETRY_DELAYS, itertools.repeat(_RETRY_DELAYS[-1]))
+    delays = itertools.chain(RETRY_DELAYS, itertools.repeat(RETRY_DELAYS[-1]))
     try:
         while True:
             try:

@@ -118,6 +118,7 @@ class MultiPoll:
         """Call who waits for it. Whoever reads or writes then finds out about an error."""
         if error is not None:
             events = _ALL
+            self._watched = 0  # libuv has stopped to watch
         for callback in list(self._callbacks):
             ready = callback.events & events
             if not ready:
@@ -126,6 +127,8 @@ class MultiPoll:
                 callback.callback(self.fd, ready)
             except Exception:
                 _log.exception('exception in poll callback %r', callback.callback)
+        if error is not None:
+            self._watch()
 
     def handle_closed(self) -> None:
         """The loop is closing, or close() was called."""

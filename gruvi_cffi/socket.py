@@ -9,89 +9,30 @@ from __future__ import annotations
 import errno
 import os
 import socket as _socket
-import weakref
+import sys
 from collections.abc import Callable
-from threading import get_ident
+from itertools import chain, repeat
 from time import monotonic
 from typing import Any, Optional, Union
 
-from ._native.poll import READABLE, WRITABLE, PollHandle
+from . import limits, threads
+from ._native.poll import READABLE, WRITABLE
 from .address import getaddrinfo
+from .connect import RETRY_DELAYS
 from .errors import ResolverError, Timeout
-from .hub import get_hub, switch_back, switchpoint
+from .hub import get_hub, sleep, switchpoint
+from .readiness import Readiness
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
 
 __all__ = ['Socket', 'create_connection', 'create_server', 'fromfd', 'socketpair']
 
-_WAITS = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
+# Libraries pass it on, so a marker of our own would not do.
+_DEFAULT: Any = getattr(_socket, '_GLOBAL_DEFAULT_TIMEOUT', object())
+_UNIX = getattr(_socket, 'AF_UNIX', None)
 
 Address = Union[tuple[Any, ...], str, bytes]
-
-
-class _Readiness:
-    """Lets the fibers of one hub wait for a socket. Owns the handle for as long as that is open."""
-
-    def __init__(self, hub: Any, fd: int) -> None:
-        self.hub = hub
-        self._waiters: dict[int, list[Any]] = {READABLE: [], WRITABLE: []}
-        self._watched = 0
-        self._handle = PollHandle(hub.loop, fd)
-        self._handle.owner = self
-
-    @property
-    def usable(self) -> bool:
-        return not self._handle.closed
-
-    @property
-    def busy(self) -> bool:
-        return self.usable and any(self._waiters.values())
-
-    def wait(self, event: int, timeout: float | None) -> None:
-        """Wait for *event*.
-
-        :raises Timeout: it did not come.
-        :raises OSError: EBADF if the socket was closed.
-        """
-        waiters = self._waiters[event]
-        with switch_back(timeout, self.hub) as switcher:
-            waiters.append(switcher)
-            try:
-                if not self._watched & event:
-                    self._watched |= event
-                    self._handle.start(self._watched)
-                self.hub.switch()
-            finally:
-                if switcher in waiters:
-                    waiters.remove(switcher)
-
-    def handle_ready(self, events: int, error: Exception | None) -> None:
-        if error is not None:
-            events = READABLE | WRITABLE
-        for event, waiters in self._waiters.items():
-            if not events & event:
-                continue
-            if waiters:
-                for switcher in waiters:
-                    switcher.switch()
-                waiters.clear()
-            else:  # nobody any more: most ask again before it is ready again
-                self._watched &= ~event
-                self._handle.start(self._watched)
-
-    def close(self) -> None:
-        for waiters in self._waiters.values():
-            for switcher in waiters:
-                switcher.throw(OSError(errno.EBADF, os.strerror(errno.EBADF)))
-            waiters.clear()
-        self._handle.close()
-
-    def handle_closed(self) -> None:
-        """It was closed by us, or the hub is."""
-
-
-def _drop(readiness: _Readiness) -> None:
-    """Close it in its hub, which may be another thread's: the collector has taken the socket."""
-    if readiness.usable and readiness.hub.is_alive():
-        readiness.hub.run_callback(readiness.close)
 
 
 class Socket(_socket.socket):
@@ -103,7 +44,7 @@ class Socket(_socket.socket):
     by the fibers of one thread at a time (RuntimeError). What waits is a switch point.
     """
 
-    __slots__ = ('_readiness', '_seconds')
+    __slots__ = ('_calls', '_readiness', '_seconds')
 
     def __init__(
         self,
@@ -114,7 +55,8 @@ class Socket(_socket.socket):
     ) -> None:
         super().__init__(family, type, proto, fileno)
         self._seconds: Optional[float] = _socket.getdefaulttimeout()
-        self._readiness: Optional[_Readiness] = None
+        self._readiness: Optional[Readiness] = None
+        self._calls = 0  # since others had a turn
         super().settimeout(0)
 
     # Timeouts: the standard library's own would block the thread.
@@ -146,6 +88,7 @@ class Socket(_socket.socket):
         return self._seconds != 0
 
     def _wait(self, event: int, until: float | None) -> None:
+        self._calls = 0
         left = None if until is None else max(0.0, until - monotonic())
         hub = get_hub()
         readiness = self._readiness
@@ -153,8 +96,7 @@ class Socket(_socket.socket):
             if readiness is not None and readiness.busy:
                 raise RuntimeError('fibers of another thread wait for this socket')
             self._let_go()
-            readiness = self._readiness = _Readiness(hub, self.fileno())
-            weakref.finalize(self, _drop, readiness).atexit = False
+            readiness = self._readiness = Readiness(hub, self)
         try:
             readiness.wait(event, left)
         except Timeout:
@@ -163,8 +105,22 @@ class Socket(_socket.socket):
     def _until(self) -> float | None:
         return None if self._seconds is None else monotonic() + self._seconds
 
+    def _take_turn(self) -> None:
+        """Let others run if there was no need to wait for a long time.
+
+        Before a call: what a call has brought would be lost if the fiber was cancelled here.
+        """
+        self._calls += 1
+        if self._calls < limits.SOCKET_CALLS or self._seconds == 0:
+            return
+        self._calls = 0
+        hub = threads.find()
+        if hub is not None and hub.is_alive():
+            sleep(0)
+
     def _retry(self, event: int, call: Callable[..., Any], *args: Any) -> Any:
         until = self._until()
+        self._take_turn()
         while True:
             try:
                 return call(*args)
@@ -191,25 +147,43 @@ class Socket(_socket.socket):
             return errno.EAGAIN
 
     def _connect(self, address: Any) -> int:
-        code = super().connect_ex(self._resolved(address))
-        if code not in _WAITS or self._seconds == 0:
+        address = self._resolved(address)
+        until = self._until()
+        code = super().connect_ex(address)
+        if code == errno.EAGAIN and self.family == _UNIX and self._seconds != 0:
+            code = self._connect_again(address, until)
+        if code not in (errno.EINPROGRESS, errno.EALREADY) or self._seconds == 0:
             return code
-        self._wait(WRITABLE, self._until())
+        self._wait(WRITABLE, until)
         return self.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
 
+    def _connect_again(self, address: Any, until: float | None) -> int:
+        """Connect to a Unix socket whose backlog is full; nothing says when it is not."""
+        for delay in chain(RETRY_DELAYS, repeat(RETRY_DELAYS[-1])):
+            if until is not None and monotonic() >= until:
+                break
+            sleep(delay if until is None else min(delay, max(0.0, until - monotonic())))
+            code = super().connect_ex(address)
+            if code != errno.EAGAIN:
+                return code
+        raise _socket.timeout('timed out')
+
     def _resolved(self, address: Any) -> Any:
+        """Return *address* with its host looked up; what is no address is for the system to say."""
         if self.family not in (_socket.AF_INET, _socket.AF_INET6) or not isinstance(address, tuple):
             return address
-        host, port, *rest = address
-        if not isinstance(host, str) or not host:
+        host = address[0] if len(address) >= 2 else ''
+        if not isinstance(host, str) or host in ('', '<broadcast>'):
             return address
+        timeout = limits.RESOLVER_TIMEOUT if self._seconds == 0 else self._seconds
         try:
-            found = getaddrinfo(host, port, self.family, self.type, timeout=self._seconds)
+            found = getaddrinfo(host, 0, self.family, self.type, timeout=timeout)
         except ResolverError as error:
             raise _socket.gaierror(error.errno, str(error)) from None
         except Timeout:
             raise _socket.timeout('timed out') from None
-        return (*found[0].sockaddr[:2], *rest)
+        number, _, *scope = found[0].sockaddr
+        return (number, *(address[1:] if len(address) > 2 else (address[1], *scope)))
 
     @switchpoint
     def accept(self) -> tuple[Socket, Any]:
@@ -265,11 +239,14 @@ class Socket(_socket.socket):
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of *data*; the timeout holds for all of it."""
         until = self._until()
+        self._take_turn()
         with memoryview(data) as whole, whole.cast('B') as view:
             sent = 0
-            while sent < len(view):
+            while True:
                 try:
                     sent += super().send(view[sent:], flags)
+                    if sent >= len(view):
+                        return
                 except BlockingIOError:
                     if self._seconds == 0:
                         raise
@@ -278,6 +255,8 @@ class Socket(_socket.socket):
     @switchpoint
     def sendto(self, data: Any, *args: Any) -> int:
         """Send a datagram: ``sendto(data, [flags,] address)``; return how many bytes."""
+        if args:
+            args = (*args[:-1], self._resolved(args[-1]))
         return int(self._retry(WRITABLE, super().sendto, data, *args))
 
     @switchpoint
@@ -327,46 +306,51 @@ class Socket(_socket.socket):
 
     def _let_go(self) -> None:
         readiness, self._readiness = self._readiness, None
-        if readiness is None or not readiness.usable:
-            return
-        if readiness.hub.thread == get_ident():
-            readiness.close()
-        else:
-            _drop(readiness)
+        if readiness is not None:
+            readiness.let_go()
 
 
 @switchpoint
 def create_connection(
     address: tuple[str, int],
-    timeout: float | None = None,
+    timeout: float | None = _DEFAULT,
     source_address: tuple[str, int] | None = None,
+    *,
+    all_errors: bool = False,
+    family: int = 0,
 ) -> Socket:
     """Connect to the first of the addresses of *address* that answers, and return the socket.
 
-    *timeout*, in seconds, is for each of them, and stays that of the socket.
+    *timeout*, in seconds, is for each of them, and stays that of the socket. *family* is one of
+    ``AF_INET`` and ``AF_INET6``; this the standard library does not have.
 
-    :raises OSError: none could be connected to.
+    :raises OSError: none could be connected to: the last error, or with *all_errors* an
+        ExceptionGroup of all.
     """
     host, port = address
-    error: Optional[OSError] = None
-    for info in getaddrinfo(host, port, 0, _socket.SOCK_STREAM):
+    errors: list[OSError] = []
+    for info in getaddrinfo(host, port, family, _socket.SOCK_STREAM):
         sock = None
         try:
             sock = Socket(info.family, info.socktype, info.proto)
-            sock.settimeout(timeout)
+            if timeout is not _DEFAULT:
+                sock.settimeout(timeout)
             if source_address is not None:
                 sock.bind(source_address)
             sock.connect(info.sockaddr)
             return sock
-        except OSError as exc:
-            error = exc
+        except OSError as error:
+            errors.append(error)
             if sock is not None:
                 sock.close()
         except BaseException:
             if sock is not None:
                 sock.close()
             raise
-    raise error or OSError(f'no address was found for {host}')
+    try:
+        raise ExceptionGroup('create_connection failed', errors) if all_errors else errors[-1]
+    finally:
+        errors.clear()  # they refer to this frame
 
 
 def create_server(address: Address, **kwargs: Any) -> Socket:

@@ -218,6 +218,30 @@ def test_a_handler_that_raises_does_so_in_the_root_fiber_if_the_hub_waits(handle
     sleep(0)
 
 
+class Strike(BaseException):
+    """What a handler raises."""
+
+
+@pytest.mark.parametrize('strikes', [1, 2])
+def test_what_strikes_the_hub_between_two_turns_does_not_end_it(monkeypatch, strikes):
+    hub = get_hub()
+    left = [Strike(number) for number in range(strikes)]
+
+    class Struck(type(hub)):
+        @property
+        def _stopping(self):
+            if left:
+                raise left.pop()
+            return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hub, '__class__', Struck)
+        for _ in range(strikes):
+            with pytest.raises(Strike):
+                sleep(None)
+        assert spawn(int).result(10) == 0
+
+
 def test_a_storm_of_handlers_that_wake_loses_no_wake_up(handler, long):
     """The waking half of every primitive is a switcher; this one is called by a signal handler."""
     count = long(300, 20_000)

@@ -322,3 +322,91 @@ def test_what_is_closed_behind_a_watch_is_closed_at_once(pair):
     pair[0].close()
     pair[1].setblocking(False)
     assert pair[1].recv(1) == b''
+
+
+# Errors, and what is closed while somebody waits.
+
+
+@pytest.fixture
+def refused():
+    """A datagram socket whose peer is gone, and what brings the peer back and sends something."""
+    gone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    gone.bind(('127.0.0.1', 0))
+    address = gone.getsockname()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.connect(address)
+        gone.close()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+
+            def come_back(data):
+                peer.bind(address)
+                peer.sendto(data, sock.getsockname())
+
+            yield sock, come_back
+
+
+def test_an_error_is_reported_and_what_comes_behind_it_too(refused, poller):
+    sock, come_back = refused
+    seen = []
+
+    def ready(fd, events):
+        try:
+            seen.append(sock.recv(10))
+        except OSError as error:
+            seen.append(error.errno)
+
+    handle = poller.add_callback(sock.fileno(), READABLE, ready)
+    sock.send(b'x')
+    while not seen:
+        sleep(0)
+    come_back(b'spam')
+    while len(seen) < 2:
+        sleep(0)
+    assert seen == [errno.ECONNREFUSED, b'spam']
+    poller.remove_callback(sock.fileno(), handle)
+
+
+def test_an_error_ends_a_wait(refused):
+    sock, _ = refused
+    fiber = spawn(wait_readable, sock)
+    sleep(0.001)
+    sock.send(b'x')
+    fiber.result(20)
+    with pytest.raises(ConnectionRefusedError):
+        sock.recv(10)
+
+
+@pytest.fixture
+def often(monkeypatch):
+    monkeypatch.setattr('gruvi_cffi.limits.POLL_RECHECK', 0.001)
+
+
+def test_one_that_is_closed_while_a_fiber_waits(pair, often):
+    number = fcntl.fcntl(pair[0], fcntl.F_DUPFD, 300)
+    fiber = spawn(wait_readable, number)
+    sleep(0.01)
+    assert fiber.alive
+    os.close(number)
+    with pytest.raises(OSError, match=f'descriptor {number}, which was closed') as caught:
+        fiber.result(20)
+    assert caught.value.errno == errno.EBADF
+
+
+def test_one_that_becomes_another_while_a_fiber_waits(pair, often):
+    number = fcntl.fcntl(pair[0], fcntl.F_DUPFD, 300)
+    fiber = spawn(wait_readable, number)
+    sleep(0.01)
+    os.dup2(pair[1].fileno(), number)
+    with pytest.raises(OSError, match='was closed'):
+        fiber.result(20)
+    os.close(number)
+
+
+def test_a_wait_leaves_no_timer(pair, often):
+    hub = get_hub()
+    before = len(hub.timers.heap)
+    for _ in range(100):
+        wait_writable(pair[0])
+    sleep(0.01)
+    assert len(hub.timers.heap) <= before + 1

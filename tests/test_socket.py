@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import gc
 import http.client
@@ -12,6 +13,7 @@ import pytest
 
 from gruvi_cffi import Cancelled, get_hub, sleep, spawn
 from gruvi_cffi.socket import Socket, create_connection, create_server, fromfd, socketpair
+from gruvi_cffi.threads import find as find_hub
 
 TIMEOUT = 20
 
@@ -115,6 +117,84 @@ def test_nobody_listens(server):
         assert sock.connect_ex(address) == errno.ECONNREFUSED
 
 
+def test_a_unix_socket_whose_backlog_is_full(tmp_path):
+    path = str(tmp_path / 'socket')
+    with Socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
+        listener.bind(path)
+        listener.listen(0)
+        late = stack.enter_context(Socket(socket.AF_UNIX))
+        late.settimeout(0)
+        while late.connect_ex(path) == 0:
+            late = stack.enter_context(Socket(socket.AF_UNIX))
+            late.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            late.connect(path)
+        late.settimeout(0.02)
+        with pytest.raises(socket.timeout):
+            late.connect(path)
+        assert late.connect_ex(path) == errno.EAGAIN
+        late.settimeout(TIMEOUT)
+        connecting = spawn(late.connect, path)
+        sleep(0.01)
+        assert connecting.alive
+        listener.accept()[0].close()
+        connecting.result(TIMEOUT)
+        assert late.getpeername() == path
+
+
+@pytest.mark.parametrize('port', [None, '80', 1.5, 70_000])
+def test_a_port_that_is_none_is_what_the_standard_library_says(port):
+    with socket.socket() as theirs, pytest.raises((TypeError, OverflowError)) as caught:
+        theirs.connect(('127.0.0.1', port))
+    with Socket() as ours, pytest.raises(caught.type):
+        ours.connect(('127.0.0.1', port))
+
+
+def test_addresses_that_are_no_names():
+    with Socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.connect(('<broadcast>', 9))
+        assert sock.getpeername() == ('255.255.255.255', 9)
+    with Socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for wrong in ((), ('127.0.0.1',), 'localhost', None):
+            with pytest.raises((TypeError, ValueError)):  # the latter is PyPy's
+                sock.connect(wrong)
+
+
+def test_the_scope_of_an_address_is_kept():
+    # Nobody has this one, but without its scope it would make no sense.
+    scope = socket.getaddrinfo('fe80::1%lo', 9)[0][4][3]
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as theirs:
+        code = theirs.connect_ex(('fe80::1', 9, 0, scope))
+    assert code != errno.EINVAL
+    for address in (('fe80::1%lo', 9), ('fe80::1', 9, 0, scope)):
+        with Socket(socket.AF_INET6, socket.SOCK_DGRAM) as ours:
+            assert ours.connect_ex(address) == code
+
+
+def test_create_connection_as_in_the_standard_library(server):
+    address = server.getsockname()
+    socket.setdefaulttimeout(7)
+    try:
+        for arguments, timeout in (((), 7), ((None,), None), ((3,), 3)):
+            with create_connection(address, *arguments) as sock:
+                assert sock.gettimeout() == timeout
+    finally:
+        socket.setdefaulttimeout(None)
+    with create_connection(address, source_address=('127.0.0.1', 0)) as sock:
+        assert sock.getpeername() == address
+    with pytest.raises(socket.gaierror):
+        create_connection(address, family=socket.AF_INET6)
+
+
+def test_all_errors_of_create_connection(server):
+    address = server.getsockname()
+    server.close()
+    with pytest.raises(Exception, match='create_connection failed') as caught:
+        create_connection(address, all_errors=True)
+    assert [type(error) for error in caught.value.exceptions] == [ConnectionRefusedError]
+
+
 def test_one_that_nobody_closes_leaves_nothing():
     def forget():
         one, two = socketpair()
@@ -191,6 +271,77 @@ def test_datagrams():
             assert waiting.result(TIMEOUT) == (b'spam', two.getsockname())
 
 
+def test_a_datagram_to_a_name():
+    with Socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(('127.0.0.1', 0))
+        one.settimeout(TIMEOUT)
+        port = one.getsockname()[1]
+        assert one.sendto(b'spam', ('localhost', port)) == 4
+        assert one.sendto(b'eggs', 0, ('localhost', port)) == 4
+        assert [one.recv(10), one.recv(10)] == [b'spam', b'eggs']
+        with pytest.raises(TypeError):
+            one.sendto(b'spam')
+
+
+def test_waiting_goes_on_behind_an_error():
+    with Socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+        gone.bind(('127.0.0.1', 0))
+        address = gone.getsockname()
+    with Socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(TIMEOUT)
+        sock.connect(address)
+        fiber = spawn(sock.recv, 10)
+        sleep(0.001)
+        sock.send(b'x')
+        with pytest.raises(ConnectionRefusedError):
+            fiber.result(TIMEOUT)
+        fiber = spawn(sock.recv, 10)
+        sleep(0.001)
+        with Socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.bind(address)
+            peer.sendto(b'spam', sock.getsockname())
+        assert fiber.result(TIMEOUT) == b'spam'
+
+
+def test_nobody_starves_beside_one_that_never_has_to_wait(pair):
+    def talk_to_itself():
+        for rounds in range(10_000):
+            pair[0].sendall(b'x')
+            pair[1].recv(1)
+            if not other.alive:
+                return rounds
+        return None
+
+    other = spawn(lambda: [sleep(0) for _ in range(5)])
+    assert spawn(talk_to_itself).result(TIMEOUT) > 1
+
+
+def test_who_is_cancelled_while_others_have_their_turn_has_taken_nothing(pair, monkeypatch):
+    monkeypatch.setattr('gruvi_cffi.limits.SOCKET_CALLS', 1)
+    pair[1].sendall(b'x')
+    fiber = spawn(pair[0].recv, 1)
+    sleep(0)
+    fiber.cancel()
+    with pytest.raises(Cancelled):
+        fiber.result(TIMEOUT)
+    assert pair[0].recv(1) == b'x'
+
+
+def test_a_thread_that_never_waits_gets_no_hub(pair, monkeypatch):
+    monkeypatch.setattr('gruvi_cffi.limits.SOCKET_CALLS', 1)
+    hubs = []
+
+    def run():
+        pair[1].sendall(b'x')
+        hubs.append(find_hub())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert hubs == [None]
+    assert pair[0].recv(1) == b'x'
+
+
 def test_files(pair, tmp_path):
     (tmp_path / 'file').write_bytes(b'0123456789' * 50_000)
     with open(tmp_path / 'file', 'rb') as file:
@@ -213,6 +364,16 @@ def test_a_file_object_over_it(pair):
         pair[1].sendall(b'a\nb\nc')
         pair[1].shutdown(socket.SHUT_WR)
         assert list(one) == [b'a\n', b'b\n', b'c']
+
+
+def test_only_one_fiber_at_a_time_reads_a_file_object(pair):
+    with pair[0].makefile('rb') as file:
+        first = spawn(file.readline)
+        sleep(0.001)
+        with pytest.raises(RuntimeError, match=r'reentrant|lock'):
+            file.readline()
+        pair[1].sendall(b'spam\n')
+        assert first.result(TIMEOUT) == b'spam\n'
 
 
 def test_closing_wakes_who_waits(pair):
@@ -254,6 +415,24 @@ def test_detached_and_duplicated(pair):
     os.close(fd)
     assert pair[1].recv(1) == b'x'
     assert pair[1].recv(1) == b''
+
+
+def test_a_forked_child_goes_on_with_a_socket_its_parent_waits_for(pair):
+    waiting = spawn(pair[0].recv, 1)
+    sleep(0.001)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            sleeper = spawn(lambda: (sleep(0.01), pair[1].sendall(b'x')))
+            code = 0 if pair[0].recv(1) == b'x' else 2
+            sleeper.join()
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    waiting.cancel()
+    with pytest.raises(Cancelled):
+        waiting.result(TIMEOUT)
 
 
 def test_a_socket_goes_to_another_thread(pair):
