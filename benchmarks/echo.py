@@ -32,7 +32,7 @@ SIZES = (64, 1024, 65536)  # bytes
 ROUNDS = 5
 SECONDS = 1.0
 QUICK = {'connections': (100,), 'sizes': (1024,), 'rounds': 3, 'seconds': 1.0}
-PYPY_SERVERS = [name + ON_PYPY for name in SERVERS if name.startswith(('gruvi-', 'asyncio-'))]
+PYPY_SERVERS = [name + ON_PYPY for name in ('gruvi-protocol', 'gruvi-stream')]
 
 
 @dataclass
