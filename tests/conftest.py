@@ -7,9 +7,8 @@ import os
 import signal
 
 import pytest
+from dbservers import mariadb_server, redis_server  # noqa: F401 - fixtures
 
-from dbservers import mariadb_server as mariadb_server
-from dbservers import redis_server as redis_server
 from gruvi_cffi.hub import get_hub, sleep
 from gruvi_cffi.resolver import set_resolver
 

@@ -135,7 +135,8 @@ def refusing():
     backoff = redis.backoff.ConstantBackoff(0.01)
     with socket.create_server(('127.0.0.1', 0)) as probe:
         port = probe.getsockname()[1]
-    retry = redis.retry.Retry(Backoff(backoff), 2)
+    errors = (ConnectionRefusedError, redis.ConnectionError)  # of older and of newer versions
+    retry = redis.retry.Retry(Backoff(backoff), 2, errors)
     return ConnectionPool(host='127.0.0.1', port=port, retry=retry)
 
 
