@@ -198,23 +198,29 @@ def test_a_lock_object_that_fibers_share(client):
         lock.release()  # it is another fiber's
 
 
-def test_each_thread_has_its_own_pool(redis_server):
-    got = []
+def test_threads_share_a_pool(client, pool):
+    failed = []
+
+    def count():
+        for _ in range(50):
+            client.incr('count')
 
     def run():
-        pool = ConnectionPool(host='127.0.0.1', port=redis_server.port)
-        client = redis.Redis(connection_pool=pool)
-        fibers = [spawn(client.echo, str(number)) for number in range(10)]
-        got.append([int(fiber.result(TIMEOUT)) for fiber in fibers])
-        pool.disconnect()
+        try:
+            for fiber in [spawn(count) for _ in range(5)]:
+                fiber.result(TIMEOUT)
+        except BaseException as error:
+            failed.append(error)
         get_hub().close()
 
-    threads = [threading.Thread(target=run) for _ in range(3)]
+    threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert got == [list(range(10))] * 3
+    assert failed == []
+    assert client.get('count') == b'1000'
+    assert len(pool._connections) == 5
 
 
 def test_options_of_the_socket(redis_server):
