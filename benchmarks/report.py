@@ -15,7 +15,6 @@ from statistics import median
 from typing import Any
 
 from .figures import Case, Figures, read, size_name
-from .plot import draw
 
 TOP = Path(__file__).parent.parent
 RESULTS = TOP / 'benchmarks' / 'results'
@@ -178,6 +177,8 @@ def replace(path: Path, name: str, text: str) -> None:
 
 
 def main() -> int:
+    from .plot import draw  # matplotlib is not on every Python that the tables are tested on
+
     figures = read(RESULTS / 'echo.json')
     replace(TOP / 'README.md', 'echo', echo_for_readme(figures))
     replace(PERFORMANCE, 'echo', echo_for_docs(figures))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import signal
 
 import pytest
+from dbservers import mariadb_server, redis_server  # noqa: F401 - fixtures
 
 from gruvi_cffi.hub import get_hub, sleep
 from gruvi_cffi.resolver import set_resolver
@@ -15,6 +17,9 @@ from gruvi_cffi.resolver import set_resolver
 # with it would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# PyPy has no matplotlib, nor does it draw the picture.
+collect_ignore = [] if importlib.util.find_spec('matplotlib') else ['test_benchmarks_plot.py']
 
 _PATIENCE = 50  # turns that what was closed gets to be gone
 

@@ -12,7 +12,6 @@ from benchmarks import echo, report
 from benchmarks.about import about, count, duration, rate, target, whole
 from benchmarks.figures import Case, Figures, read
 from benchmarks.measure import Load, measure
-from benchmarks.plot import draw
 from benchmarks.process import Server
 from benchmarks.rounds import Rounds
 
@@ -124,30 +123,6 @@ def test_the_documentation_has_the_figures_that_lie_there():
     assert report.busy_for_docs(read(report.RESULTS / 'busy.json')) in page
     assert report.latency_for_docs(read(report.RESULTS / 'latency.json')) in page
     assert report.micro_for_docs(json.loads((report.RESULTS / 'micro.json').read_text())) in page
-
-
-@pytest.fixture(scope='module')
-def fonts(tmp_path_factory):
-    """Have matplotlib open its fonts, which it keeps."""
-    figures = Figures([Case(1, 64, 0, {'libuv': rounds(1)})], {})
-    draw(figures, tmp_path_factory.mktemp('fonts') / 'picture.png')
-
-
-def test_the_picture_has_a_bar_as_high_as_each_figure(fonts, figures, tmp_path, monkeypatch):
-    heights = {}
-    from matplotlib.axes import Axes
-
-    plain = Axes.bar
-
-    def bar(self, places, values, *args, label, **kwargs):
-        heights.setdefault(label, []).append(list(values))
-        return plain(self, places, values, *args, label=label, **kwargs)
-
-    monkeypatch.setattr(Axes, 'bar', bar)
-    draw(figures(), tmp_path / 'picture.png')
-    assert heights['gruvi-protocol'] == [[90_000], [7.25]]
-    assert heights['libuv'] == [[100_000], [5.0]]
-    assert (tmp_path / 'picture.png').read_bytes().startswith(b'\x89PNG')
 
 
 def test_ratios_are_of_neighbours_in_time():

@@ -1,12 +1,9 @@
 import contextlib
 import errno
 import gc
-import http.client
 import io
 import os
 import socket
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -466,26 +463,3 @@ def test_a_socket_goes_to_another_thread(pair):
     assert got == [b'y']
     pair[1].sendall(b'z')
     assert pair[0].recv(1) == b'z'
-
-
-def test_an_http_client_of_the_standard_library():
-    serve = [sys.executable, '-u', '-m', 'http.server', '0', '--bind', '127.0.0.1']
-    with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        try:
-            port = int(process.stdout.readline().split(b' port ')[1].split()[0])
-
-            def ask():
-                connection = http.client.HTTPConnection('127.0.0.1', port)
-                connection.sock = create_connection(('127.0.0.1', port), TIMEOUT)
-                connection.request('GET', '/')
-                response = connection.getresponse()
-                body = response.read()
-                connection.close()
-                return response.status, body
-
-            fibers = [spawn(ask) for _ in range(10)]
-            results = [fiber.result(TIMEOUT) for fiber in fibers]
-            assert {status for status, _ in results} == {200}
-            assert len({body for _, body in results}) == 1
-        finally:
-            process.kill()

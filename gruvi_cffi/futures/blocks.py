@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from functools import wraps
+from threading import get_ident
 from typing import Any
 
 from .. import limits
 from ..hub import switchpoint
+from ..switchpoints import refuse, sections
 from .pools import PoolBase
 from .threadpool import ThreadPool
 
@@ -28,7 +30,7 @@ def get_cpu_pool() -> ThreadPool:
 
 
 @switchpoint
-def blocking(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def blocking(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call ``func(*args, **kwargs)`` in a thread of the I/O pool; return or raise what it does.
 
     When the waiting fiber is cancelled, the call goes on and its result is dropped; see
@@ -61,19 +63,23 @@ class _Blockified:
         self.__wrapped__ = wrapped
         self._pool = pool
 
-    def _call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return _call_in(get_io_pool() if self._pool is None else self._pool, func, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.__wrapped__, name)
-        if not callable(value):
+        if not callable(value) or (isinstance(value, type) and issubclass(value, BaseException)):
             return value
 
-        @wraps(value)
+        # Many built-in functions hide their signature, so switchpoint() could not copy it.
+        @wraps(value, updated=())
         def call(*args: Any, **kwargs: Any) -> Any:
-            return self._call(value, *args, **kwargs)
+            if sections and get_ident() in sections:
+                refuse(name)
+            return self._call(value, args, kwargs)
 
-        return switchpoint(call)
+        vars(call)['__switchpoint__'] = True
+        return call
 
     def __repr__(self) -> str:
         return f'<blockified {self.__wrapped__!r}>'
@@ -83,19 +89,19 @@ class _Blockified:
 
     @switchpoint
     def __next__(self) -> Any:
-        item = self._call(next, self.__wrapped__, _END)
+        item = self._call(next, (self.__wrapped__, _END), {})
         if item is _END:
             raise StopIteration
         return item
 
     @switchpoint
     def __enter__(self) -> _Blockified:
-        self._call(self.__wrapped__.__enter__)
+        self._call(self.__wrapped__.__enter__, (), {})
         return self
 
     @switchpoint
     def __exit__(self, *exc: Any) -> Any:
-        return self._call(self.__wrapped__.__exit__, *exc)
+        return self._call(self.__wrapped__.__exit__, exc, {})
 
 
 _END = object()
@@ -104,6 +110,6 @@ _END = object()
 def blockify(obj: Any, pool: PoolBase | None = None) -> Any:
     """Return *obj*, an object or a module, with all its functions run in *pool*, or the I/O pool.
 
-    Its other attributes are as they are, and so is what the functions return.
+    Its other attributes are as they are, exceptions too, and so is what the functions return.
     """
     return _Blockified(obj, pool)

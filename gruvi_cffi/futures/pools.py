@@ -80,7 +80,7 @@ class PoolBase(ABC):
         """How many jobs still run for which nobody waits any more."""
         return len(self._abandoned)
 
-    def submit(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
+    def submit(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
         """Have ``func(*args, **kwargs)`` called by a worker, in a copy of the caller's context.
 
         :raises RuntimeError: the pool is closed, or can have no worker.
