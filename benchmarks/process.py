@@ -6,6 +6,7 @@ Python are measured alike.
 
 from __future__ import annotations
 
+import os
 import resource
 import select
 import subprocess
@@ -89,7 +90,7 @@ class Server:
     def sleep(self) -> None:
         """Stop it, so that what it does by itself takes nothing from the others."""
         self.check()
-        self._info.suspend()
+        self._suspend()
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -103,7 +104,11 @@ class Server:
             yield
         finally:
             with suppress(psutil.Error):
-                self._info.suspend()
+                self._suspend()
+
+    def _suspend(self) -> None:
+        self._info.suspend()
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def cpu_seconds(self) -> float:
         """Return the CPU time it has used, user and system."""
