@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import echo, report
 from benchmarks.about import about, count, duration, rate, target, whole
-from benchmarks.figures import Case, Figures, read
+from benchmarks.figures import read
 from benchmarks.measure import Load, measure
 from benchmarks.process import Server
 from benchmarks.rounds import Rounds
