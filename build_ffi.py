@@ -34,6 +34,10 @@ HEADERS = [
     'tcp',
     'pipe',
     'poll',
+    'process',
+    'udp',
+    'fs',
+    'fs_event',
     'http',
     'version',
 ]

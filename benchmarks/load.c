@@ -53,7 +53,8 @@ struct connection {
     bool writing; /* watched for writing */
     unsigned messages;
     size_t sent, got; /* bytes of this message */
-    double since;     /* when it, or the attempt to connect, began */
+    double since;     /* when it was due, or it or the attempt to connect began */
+    double sent_at;   /* when it began: what the timeout counts from */
 };
 
 struct load {
@@ -160,6 +161,7 @@ static double due(const struct load *load, const struct connection *connection) 
 
 static void send_next(struct load *load, struct connection *connection, double time) {
     connection->since = load->rate > 0 ? due(load, connection) : time;
+    connection->sent_at = time;
     connection->messages++;
     connection->sent = connection->got = 0;
     send_more(load, connection);
@@ -233,7 +235,7 @@ static void begin(struct load *load, struct connection *connection) {
 
     connection->fd = socket(family, SOCK_STREAM, 0);
     connection->state = CONNECTING;
-    connection->since = now();
+    connection->since = connection->sent_at = now();
     load->connecting++;
     if (connection->fd < 0) {
         fail(load, connection, "could not make a socket: %s", strerror(errno));
@@ -313,7 +315,7 @@ static void fail_late_ones(struct load *load, double time) {
         struct connection *connection = &load->all[i];
 
         if (connection->state == CLOSED || connection->state == RESTING ||
-            time - connection->since < load->timeout)
+            time - connection->sent_at < load->timeout)
             continue;
         if (connection->state == CONNECTING)
             fail(load, connection, "could not connect in %g seconds", load->timeout);

@@ -104,6 +104,7 @@ static void free_memory(gv_loop *loop) {
     uint32_t i;
 
     gv_chunks_free(loop);
+    free(loop->datagrams);
     gv_fds_free(&loop->fds);
     gv_ring_free(&loop->ring);
     for (i = 0; i < GV_SLOT_CHUNKS && loop->slots.chunks[i] != NULL; i++)

@@ -125,7 +125,7 @@ static void closed(gv_handle *handle) {
     gv_ring_report(&handle->loop->ring, &handle->source, GV_WRITTEN);
 }
 
-static const gv_handle_ops OPS = {flush, expired, closing, closed};
+static const gv_handle_ops OPS = {flush, expired, closing, NULL, closed};
 
 gv_stream *gv_stream_new(gv_loop *loop, gv_type type) {
     gv_stream *stream = calloc(1, sizeof(*stream));
@@ -152,7 +152,7 @@ gv_stream *gv_stream_find(gv_loop *loop, int64_t id, int *rc) {
         *rc = UV_EBADF;
         return NULL;
     }
-    if (handle->type == GV_POLL) {
+    if (handle->type >= GV_POLL) {
         *rc = UV_EINVAL;
         return NULL;
     }
@@ -283,7 +283,7 @@ int gv_stream_name(gv_loop *loop, int64_t id, int peer, gv_address *out) {
     handle = gv_handle_find(loop, id);
     if (handle == NULL)
         return UV_EBADF;
-    if (handle->type == GV_POLL || out == NULL)
+    if (handle->type >= GV_POLL || out == NULL)
         return UV_EINVAL;
     stream = (const gv_stream *) handle;
     if (peer && stream->peer.any.sa_family != 0)
