@@ -50,3 +50,16 @@ HTTP_HEAD = 32768  # bytes of a whole head, its trailers included
 HTTP_FIELDS = 100
 HTTP_CHUNK_LINE = 4096  # bytes
 HTTP_CHUNK_EXTENSIONS = 16384  # bytes, of a message
+HTTP_RESPONSE_HEAD = 65536  # bytes
+HTTP_RESPONSE_FIELDS = 256
+HTTP_PIPELINE = 16  # requests that may wait for their turn on a connection
+HTTP_CONNECTIONS = 10_000  # of a server; more wait to be accepted
+HTTP_DRAIN = 64 * 1024  # bytes of a body that nobody read, to be dropped instead of closing
+
+# HTTP: how long it may take, in seconds.
+HTTP_HEADER_TIMEOUT = 10.0  # for a whole head, from its first byte
+HTTP_KEEPALIVE_TIMEOUT = 75.0  # between two requests, and before the first
+HTTP_BODY_TIMEOUT = 30.0  # between two reads of a body
+HTTP_BODY_RATE = 500  # bytes a second of a body at least, over each such time
+HTTP_WRITE_TIMEOUT = 60.0  # in which nothing of what waits to be sent has left
+HTTP_LINGER = 2.0  # for a peer to stop sending what will not be read

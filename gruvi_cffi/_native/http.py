@@ -103,7 +103,7 @@ class HttpEngine:
 
 def text_of(start: int, size: int) -> list[str]:
     """Return the parts of the text that an event of the last feed in this thread speaks of."""
-    return str(_batch.text[start : start + size - 1], 'latin-1').split('\0')
+    return str(_batch.text[start : start + size - 1], 'latin-1').split('\0') if size else []
 
 
 def error_text(why: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from .. import limits
 from .._native.pipe import PipeHandle
-from .._native.stream import DEADLINE_WRITE, LEND_SIZE, Buffer, StreamHandle
+from .._native.stream import DEADLINE_READ, DEADLINE_WRITE, LEND_SIZE, Buffer, StreamHandle
 from ..errors import TransportError
 from .base import CLOSED, CLOSING, NEW, OPEN
 from .reading import ReadingTransport
@@ -191,8 +191,28 @@ class Transport(ReadingTransport):
             self._handle.set_deadline(DEADLINE_WRITE, limits.FLUSH_TIMEOUT)
         self._handle.close()
 
+    def set_deadline(self, which: int, seconds: float | None) -> None:
+        """Have the protocol's ``deadline_expired(which)`` called, once; None takes it back.
+
+        DEADLINE_READ: nothing came for so long, though it could have; DEADLINE_WRITE: something was
+        queued for so long, and nothing of it left; DEADLINE_TOTAL: that long after this call. For a
+        protocol without such a method the connection has failed then.
+
+        :raises TransportError: closed.
+        """
+        self._handle.set_deadline(which, seconds)
+
+    def fail(self, error: Exception) -> None:
+        """Close now, drop what is queued, and have ``connection_lost(error)`` called."""
+        self._break(error)
+
     def handle_timeout(self, which: int) -> None:
-        self._break(TransportError.from_errno(errno.ETIMEDOUT, 'send what was queued'))
+        expired = getattr(self._protocol, 'deadline_expired', None)
+        if expired is None or self._state != OPEN:
+            doing = 'read' if which == DEADLINE_READ else 'send what was queued'
+            self._break(TransportError.from_errno(errno.ETIMEDOUT, doing))
+        else:
+            expired(which)
 
     def _begin_to_close(self) -> None:
         if self._state < CLOSING:

@@ -1,0 +1,75 @@
+"""Header fields on their way out: checked, and spelled as they go on the wire (RFC 9110, 5)."""
+
+from __future__ import annotations
+
+import re
+from time import time
+from typing import Any
+
+from ..wire.http_fields import hop_by_hop, rfc1123_date
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r'(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?')
+
+# Those that say how a message is framed, or that are added unless they are there.
+SPECIAL = frozenset({'connection', 'content-length', 'date', 'server', 'trailer', 'transfer-encoding'})
+_PER_HOP = frozenset(hop_by_hop)
+
+_CACHED = 1000  # lines that are kept, spelled and checked; most servers send the same few
+_CACHED_VALUE = 100  # characters
+
+_lines: dict[tuple[str, str], tuple[str, str]] = {}
+
+
+def line_of(name: str, value: str) -> tuple[str, str]:
+    """Return the line of a field, and the name in lower case if it is one of SPECIAL, else ''.
+
+    :raises TypeError: *name* or *value* is no string.
+    :raises ValueError: one has characters that may not be there, or the field is of the connection.
+    """
+    try:
+        return _lines[name, value]
+    except (KeyError, TypeError):
+        pass
+    check_field(name, value)
+    lower = name.lower()
+    if lower in _PER_HOP:
+        raise ValueError(f'the field {name!r} is of the connection, not of the message')
+    made = f'{name}: {value}\r\n', lower if lower in SPECIAL else ''
+    if len(value) <= _CACHED_VALUE:
+        if len(_lines) >= _CACHED:
+            _lines.clear()
+        _lines[name, value] = made
+    return made
+
+
+def check_field(name: Any, value: Any) -> None:
+    """Do nothing if a field may be called *name* and be *value*.
+
+    :raises TypeError: one is no string.
+    :raises ValueError: one has characters that may not be there.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f'the name of a field must be a string, not {name!r}')
+    if not isinstance(value, str):
+        raise TypeError(f'the value of {name!r} must be a string, not {value!r}')
+    if not _NAME.fullmatch(name):
+        raise ValueError(f'no field can be called {name!r}')
+    if not _VALUE.fullmatch(value):
+        raise ValueError(f'the value of {name!r} cannot be sent: {value!r}')
+
+
+class _Date:
+    """The Date line, made anew each second."""
+
+    second = 0
+    line = ''
+
+
+def date_line() -> str:
+    """Return the line with the Date of now."""
+    second = int(time())
+    if second != _Date.second:
+        _Date.line = f'Date: {rfc1123_date(second)}\r\n'
+        _Date.second = second
+    return _Date.line

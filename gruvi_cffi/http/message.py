@@ -1,0 +1,134 @@
+"""An HTTP message as its receiver sees it: the head at once, the body as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Optional
+
+from .. import limits
+from .._native import http as engine
+from ..bytestream import Stream
+from ..hub import switchpoint
+from ..streambuffer import Size, StreamBuffer
+
+REQUEST, RESPONSE = range(2)
+
+
+class BodyBuffer(StreamBuffer):
+    """The body of a message that still comes in; *wanted* is called before a reader waits."""
+
+    __slots__ = ('_on_wanted',)
+
+    def __init__(self, source: Any, wanted: Callable[[], object]) -> None:
+        super().__init__(source)
+        self._on_wanted = wanted
+
+    def _wait_for_data(self, timeout: float | None) -> None:
+        if not (self._size or self._eof or self._error is not None):
+            self._on_wanted()
+        super()._wait_for_data(timeout)
+
+    @switchpoint
+    def wait_until(
+        self, ready: Callable[[], object], wanted: Size, timeout: float | None = -1
+    ) -> None:
+        if not (self._eof or self._error is not None):
+            self._on_wanted()
+        super().wait_until(ready, wanted, timeout)
+
+
+class HttpMessage:
+    """A request or a response whose head is complete.
+
+    Of what only the other one has, the value is None. ``headers`` are pairs in the order of the
+    wire; once the body was read to its end, they end with the trailers, if it had any.
+    """
+
+    __slots__ = (
+        '_body', '_headers', '_parts', '_source', 'buffer', 'complete', 'flags', 'length',
+        'message_type', 'method', 'reason', 'status_code', 'url',
+    )  # fmt: skip
+
+    def __init__(
+        self, message_type: int, parts: list[str], flags: int, length: int, source: Any = None
+    ) -> None:
+        self._parts = parts
+        self.flags = flags
+        self.length = length  # of the body in bytes, or -1
+        self.message_type = message_type
+        self.method: Optional[str] = None
+        self.url: Optional[str] = None
+        self.status_code: Optional[int] = None
+        self.reason: Optional[str] = None
+        if message_type == REQUEST:
+            self.method, self.url = parts[0], parts[1]
+        else:
+            self.status_code, self.reason = int(parts[0]), parts[1]
+        self._headers: Optional[list[tuple[str, str]]] = None
+        self._body: Optional[Stream] = None
+        self._source = source
+        self.buffer: Optional[BodyBuffer] = None
+        self.complete = False  # the body has come, and the trailers
+
+    def __repr__(self) -> str:
+        what = f'{self.method} {self.url}' if self.method else f'{self.status_code} {self.reason}'
+        return f'<HttpMessage {what}>'
+
+    @property
+    def version(self) -> str:
+        """'1.0' or '1.1'."""
+        return '1.1' if self.flags & engine.MINOR else '1.0'
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Pairs of name and value, in the order and spelling of the wire."""
+        if self._headers is None:
+            self._headers = list(self.fields())
+        return self._headers
+
+    def fields(self) -> Any:
+        """Return an iterator over the fields of the head: pairs of name and value."""
+        rest = iter(self._parts)
+        next(rest), next(rest)
+        return zip(rest, rest)
+
+    def add_trailers(self, parts: list[str]) -> None:
+        """Append what came behind the body."""
+        rest = iter(parts)
+        self.headers.extend(zip(rest, rest))
+
+    def get_header(self, name: str, default: Any = None) -> Any:
+        """Return the value of the first field with this name, in any case, or *default*."""
+        name = name.lower()
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value
+        return default
+
+    @property
+    def body(self) -> Stream:
+        """The body, for reading."""
+        if self._body is None:
+            self._body = _BodyStream(self._source, self.buffer)
+        return self._body
+
+
+class _BodyStream(Stream):
+    """A stream over the buffer of a message's body; one that is None has ended."""
+
+    __slots__ = ()
+
+    def __init__(self, source: Any, buffer: BodyBuffer | None) -> None:
+        super().__init__(source, 'r')
+        if buffer is not None:
+            self._buffer = buffer
+        else:
+            assert self._buffer is not None
+            self._buffer.feed_eof()
+
+
+# What a message may be at most, for the protocols of this package.
+LIMITS = engine.HttpLimits()
+RESPONSE_LIMITS = engine.HttpLimits(
+    line=limits.HTTP_RESPONSE_HEAD, head=limits.HTTP_RESPONSE_HEAD, fields=limits.HTTP_RESPONSE_FIELDS
+)

@@ -1,0 +1,48 @@
+"""What may be set of a server: how much a client may send, and how long it may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from .. import limits
+from .._native.http import HttpLimits
+
+
+@dataclass
+class HttpOptions:
+    """Limits in bytes but for counts, and times in seconds; None is no limit.
+
+    ``line``: of a request line (414); ``head`` and ``fields``: of a head with its trailers (431);
+    ``body`` (413). ``pipeline``: requests of a connection that may wait. ``connections``: of the
+    server; more wait to be accepted. ``header_timeout``: for a head from its first byte on (408);
+    ``keepalive_timeout``: between two requests; ``body_timeout``: between two reads of a body,
+    which also has to bring ``body_rate`` bytes a second over that time; ``write_timeout``: in which
+    a client has to take something.
+    """
+
+    line: int = limits.HTTP_LINE
+    head: int = limits.HTTP_HEAD
+    fields: int = limits.HTTP_FIELDS
+    body: Optional[int] = None
+    chunk_line: int = limits.HTTP_CHUNK_LINE
+    chunk_extensions: int = limits.HTTP_CHUNK_EXTENSIONS
+    pipeline: int = limits.HTTP_PIPELINE
+    connections: int = limits.HTTP_CONNECTIONS
+    header_timeout: Optional[float] = limits.HTTP_HEADER_TIMEOUT
+    keepalive_timeout: Optional[float] = limits.HTTP_KEEPALIVE_TIMEOUT
+    body_timeout: Optional[float] = limits.HTTP_BODY_TIMEOUT
+    body_rate: int = limits.HTTP_BODY_RATE
+    write_timeout: Optional[float] = limits.HTTP_WRITE_TIMEOUT
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not value >= 0:
+                raise ValueError(f'{name} must be 0 or more, not {value!r}')
+
+    def of_messages(self) -> HttpLimits:
+        """Return what the engine needs to know."""
+        body = -1 if self.body is None else self.body
+        return HttpLimits(
+            self.line, self.head, self.fields, self.chunk_line, self.chunk_extensions, body
+        )

@@ -1,0 +1,227 @@
+"""The answer to a request: head, body and trailers, framed as RFC 9112 wants it.
+
+    start() ---> write() ... ---> end()       the head leaves with the first of the body
+    start() ---> send()                       all of it at once
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Optional
+
+from .._native import http as engine
+from ..errors import TransportError
+from ..hub import switchpoint
+from .errors import HttpError
+from .fields import check_field, date_line, line_of
+from .message import HttpMessage
+
+Headers = Iterable[tuple[str, str]]
+
+_STATUS = re.compile(r'[1-9][0-9][0-9] [\t -~\x80-\xff]*')
+_LENGTH = re.compile(r'[0-9]{1,18}')
+_NOT_IN_TRAILERS = frozenset({
+    'authorization', 'connection', 'content-encoding', 'content-length', 'content-range',
+    'content-type', 'host', 'set-cookie', 'trailer', 'transfer-encoding',
+})  # fmt: skip
+
+
+class Response:
+    """Answers *message*, over *protocol*. *identity* is the line that says who we are."""
+
+    __slots__ = (
+        '_chunked', '_head', '_headers', '_left', '_message', '_protocol', '_transport', 'bodyless',
+        'ended', 'identity', 'length', 'sent', 'size', 'status', 'trailers',
+    )  # fmt: skip
+
+    def __init__(self, message: HttpMessage, protocol: Any, identity: str = '') -> None:
+        self._message = message
+        self._protocol = protocol
+        self._transport = protocol.transport
+        self._head: Optional[list[str]] = None  # its lines, once it was started
+        self._headers: Any = None
+        self._chunked = False
+        self._left = 0  # bytes that its Content-Length still promises
+        self.bodyless = False
+        self.ended = False
+        self.identity = identity
+        self.length: Optional[int] = None  # of the body, if it was said
+        self.sent = False  # the head is
+        self.size = 0  # bytes of the body that were sent
+        self.status = ''
+        self.trailers: list[str] = []  # names of those that were announced
+
+    @property
+    def started(self) -> bool:
+        return self._head is not None
+
+    def start(self, status: str, headers: Headers) -> None:
+        """Say what the head will be; that can be done anew as long as ``sent`` is false.
+
+        The framing, and what belongs to the connection, is not for the caller to say.
+
+        :raises TypeError: something is no string.
+        :raises ValueError: something cannot be sent.
+        """
+        if not isinstance(status, str):
+            raise TypeError(f'the status must be a string, not {status!r}')
+        if not _STATUS.fullmatch(status):
+            raise ValueError(f'{status!r} is no status line such as "200 OK"')
+        self.length = None
+        self.trailers = []
+        lines = [f'HTTP/{self._message.version} {status}\r\n']
+        has_date, identity = False, self.identity
+        for name, value in headers:
+            line, special = line_of(name, value)
+            if not special:
+                lines.append(line)
+            elif special == 'content-length':
+                self._set_length(value)
+            else:
+                lines.append(line)
+                has_date = has_date or special == 'date'
+                identity = '' if special == 'server' else identity
+                if special == 'trailer':
+                    self._announce(value)
+        if identity:
+            lines.append(identity)
+        if not has_date:
+            lines.append(date_line())
+        self._head = lines
+        self._headers = headers
+        self.status = status
+        self.bodyless = status[0] == '1' or status[:3] in ('204', '304')
+
+    def _set_length(self, value: str) -> None:
+        if not _LENGTH.fullmatch(value):
+            raise ValueError(f'the Content-Length must be a number, not {value!r}')
+        if self.length is not None and self.length != int(value):
+            raise ValueError('there are two Content-Lengths')
+        self.length = int(value)
+
+    def _announce(self, value: str) -> None:
+        names = [name.strip() for name in value.split(',')]
+        for name in names:
+            if name.lower() in _NOT_IN_TRAILERS:
+                raise ValueError(f'{name} cannot be a trailer')
+        self.trailers += names
+
+    # The head.
+
+    def _finish_head(self, body_size: int | None) -> str:
+        """Return the head; *body_size* is None if nobody knows yet how long the body will be."""
+        assert self._head is not None
+        message = self._message
+        if self.trailers and message.flags & engine.MINOR:
+            self.length = None  # only chunks have something behind them
+        elif self.length is None and body_size is not None:
+            self.length = body_size
+        keep = not self._protocol.closing and bool(message.flags & engine.KEEP_ALIVE)
+        lines = self._head
+        if self.bodyless:
+            if self.length is not None and self.status[:3] == '304' and body_size is None:
+                lines.append(f'Content-Length: {self.length}\r\n')
+        elif self.length is not None:
+            lines.append(f'Content-Length: {self.length}\r\n')
+        elif message.flags & engine.MINOR:
+            self._chunked = True
+            lines.append('Transfer-Encoding: chunked\r\n')
+        else:
+            keep = False
+        if not keep:
+            self._protocol.closing = True
+            lines.append('Connection: close\r\n')
+        elif not message.flags & engine.MINOR:
+            lines.append('Connection: keep-alive\r\n')
+        lines.append('\r\n')
+        if message.flags & engine.HEAD_METHOD:
+            self.bodyless = True
+        self._left = -1 if self.length is None or self.bodyless else self.length
+        self.sent = True
+        return ''.join(lines)
+
+    # The body.
+
+    @switchpoint
+    def send(self, body: bytes) -> None:
+        """Send the head, *body* as the whole body, and be done.
+
+        :raises HttpError: it is not as long as the Content-Length says.
+        """
+        if self.trailers or self.sent or not body:
+            self.write(body)
+            self.end()
+            return
+        size = len(body)
+        if self.length is not None and self.length != size and not self.bodyless:
+            self._check_size(size)
+        head = self._finish_head(size).encode('latin-1')
+        self.ended = True
+        if self.bodyless:
+            self._write(head)
+        else:
+            self.size = size
+            self._write(head + body)
+
+    @switchpoint
+    def write(self, data: bytes) -> None:
+        """Send *data* as the next part of the body, once the client keeps up.
+
+        :raises HttpError: the body gets longer than its Content-Length says.
+        :raises TransportError: the connection is lost.
+        """
+        if not data:
+            return
+        if self.length is not None and not self.bodyless and self.size + len(data) > self.length:
+            self._check_size(self.size + len(data))
+        pieces = [] if self.sent else [self._finish_head(None).encode('latin-1')]
+        if self.bodyless:
+            pass
+        elif self._chunked:
+            pieces += (b'%X\r\n' % len(data), data, b'\r\n')
+        else:
+            pieces.append(data)
+        self.size += len(data)
+        if pieces:
+            self._write(pieces[0] if len(pieces) == 1 else b''.join(pieces))
+
+    @switchpoint
+    def end(self) -> None:
+        """Be done: that was the body.
+
+        :raises HttpError: it was shorter than its Content-Length says.
+        """
+        if self.ended:
+            return
+        is_head = bool(self._message.flags & engine.HEAD_METHOD)
+        if self.length is not None and self.size < self.length and not (self.bodyless or is_head):
+            self._check_size(self.size)
+        self.ended = True
+        if not self.sent:
+            known = None if is_head or self.bodyless else 0
+            self._write(self._finish_head(known).encode('latin-1'))
+        if self._chunked and not self.bodyless:
+            self._write(f'0\r\n{self._trailer_lines()}\r\n'.encode('latin-1'))
+
+    def _check_size(self, size: int) -> None:
+        self._protocol.closing = True
+        raise HttpError(f'the Content-Length is {self.length}, but the body has {size} bytes', 500)
+
+    def _trailer_lines(self) -> str:
+        lines = []
+        wanted = {name.lower() for name in self.trailers}
+        for name, value in self._headers:
+            if name.lower() in wanted:
+                check_field(name, value)
+                lines.append(f'{name}: {value}\r\n')
+        return ''.join(lines)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._transport.write(data)
+        except TransportError:
+            self._protocol.closing = True
+            raise
+        if self._protocol.writing_paused:
+            self._protocol.writer.drain()

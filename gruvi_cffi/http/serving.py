@@ -1,0 +1,397 @@
+"""The server's side of a connection: one request at a time, each in a fiber of its own.
+
+    data_received() --> engine --> HttpMessage --> fiber: handler(message, transport, protocol)
+                          |                                        |
+                          +-----> its body buffer <--- read() -----+
+
+What comes behind a request waits, as bytes, until that one is answered. A connection between two
+requests has no fiber.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from http import HTTPStatus
+from time import monotonic
+from typing import Any, Optional
+
+from .. import limits
+from .._native import http as engine
+from .._native.tcp import TcpHandle
+from ..bytestream import Stream
+from ..errors import TransportError
+from ..fibers import Fiber, spawn
+from ..logging import get_logger
+from ..protocols import Protocol
+from ..transports import DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE
+from .errors import HttpError, HttpTimeout, MessageError, MessageTooLarge, MessageTruncated
+from .message import REQUEST, BodyBuffer, HttpMessage
+from .options import HttpOptions
+from .response import Response
+
+_log = get_logger()
+
+_HEAD, _END = engine.HEAD, engine.END
+_LOOK = 1.0  # seconds between two looks at a connection whose reading is paused
+
+Handler = Callable[[HttpMessage, Any, Any], object]
+
+
+class HttpServerProtocol(Protocol):
+    """Answers the requests of a connection with *handler*.
+
+    It is called as ``handler(message, transport, protocol)``, and writes through ``writer``, or a
+    ``Response``. When it returns, the request is answered; what it raises is logged, and answered
+    with 500 if nothing was yet. When the connection is lost, it is cancelled.
+    """
+
+    __slots__ = (
+        '_body_seen', '_engine', '_eof', '_fiber', '_finished', '_handler', '_held', '_held_size',
+        '_lingering', '_message', '_options', '_paused', '_response', '_timing', '_to_continue',
+        '_writer', 'closing', 'data', 'transport', 'writing_paused',
+    )  # fmt: skip
+
+    def __init__(self, handler: Handler, options: HttpOptions | None = None) -> None:
+        self._handler = handler
+        self._options = options or HttpOptions()
+        self._engine = engine.HttpEngine(False, self._options.of_messages())
+        self._message: Optional[HttpMessage] = None  # that is being received or answered
+        self._response: Optional[Response] = None  # to it
+        self._fiber: Optional[Fiber] = None
+        self._held: Optional[list[bytes]] = None  # what came behind it
+        self._held_size = 0
+        self._paused = False  # because of that
+        self._eof = False
+        self._lingering = -1  # bytes that were dropped since all was said, or -1
+        self._timing = False  # how long the head takes
+        self._to_continue = False  # the client waits for a 100
+        self._body_seen = 0  # bytes of the body, for its rate
+        self._finished = 0.0  # when the last request was, in seconds
+        self._writer: Optional[Stream] = None
+        self.closing = False  # the answer that is being given is the last one
+        self.data: Any = None  # for the handler
+        self.transport: Any = None
+        self.writing_paused = False
+
+    # What the transport calls.
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        handle = transport.get_extra_info('handle')
+        if isinstance(handle, TcpHandle):
+            handle.set_nodelay(True)
+        self._finished = monotonic()
+        transport.set_deadline(DEADLINE_READ, self._options.keepalive_timeout)
+        transport.set_deadline(DEADLINE_WRITE, self._options.write_timeout)
+
+    def data_received(self, data: bytes) -> None:
+        if self._message is None or not self._message.complete:
+            self._parse(data)
+        else:
+            self._hold(data)
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        message = self._message
+        if message is None or self._lingering >= 0:
+            return False
+        self._read_events(self._engine.eof(), b'')
+        return True  # the answer may still be written
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closing = True
+        if self._writer is not None:
+            self._writer.connection_lost(exc)
+        message = self._message
+        if message is not None and message.buffer is not None and not message.complete:
+            message.buffer.discard(exc or MessageTruncated('the client is gone'))
+        if self._fiber is not None:
+            self._fiber.cancel('the connection is lost')
+
+    def pause_writing(self) -> None:
+        self.writing_paused = True
+        if self._writer is not None:
+            self._writer.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.writing_paused = False
+        if self._writer is not None:
+            self._writer.resume_writing()
+
+    @property
+    def writer(self) -> Stream:
+        """A stream over the transport, for writing."""
+        if self._writer is None:
+            self._writer = Stream(self.transport, 'w')
+            if self.writing_paused:
+                self._writer.pause_writing()
+        return self._writer
+
+    # Taking requests apart.
+
+    def _parse(self, data: bytes) -> None:
+        if self._lingering >= 0:
+            self._drop(data)
+            return
+        while data:
+            words, used = self._engine.feed(data, 1)
+            self._read_events(words, data)
+            data = data[used:]
+            message = self._message
+            if self._lingering >= 0 or (message is not None and message.complete):
+                break
+            if message is None and not self._timing and self._engine.busy:
+                self._timing = True
+                self.transport.set_deadline(DEADLINE_TOTAL, self._options.header_timeout)
+            if not used:
+                return
+        if data:
+            self.data_received(data)
+
+    def _read_events(self, words: list[int], data: bytes) -> None:
+        if len(words) == 10 and words[0] == _HEAD and words[5] == _END and not words[4]:
+            self._begin(words).complete = True  # as it mostly is: no body
+            return
+        for at in range(0, len(words), 5):
+            kind, a, b = words[at : at + 3]
+            if kind == engine.HEAD:
+                self._begin(words[at : at + 5])
+            elif kind == engine.DATA:
+                self._feed_body(data[a : a + b])
+            elif kind == engine.END:
+                self._end()
+            elif kind == engine.TRAILERS:
+                assert self._message is not None
+                self._message.add_trailers(engine.text_of(a, b))
+            elif kind == engine.ERROR:
+                self._refuse(a, engine.error_text(b))
+            if self._lingering >= 0:
+                return
+
+    def _begin(self, words: list[int]) -> HttpMessage:
+        _, start, size, flags, length = words[:5]
+        self._message = message = HttpMessage(
+            REQUEST, engine.text_of(start, size), flags, length, self
+        )
+        if self._timing:
+            self._timing = False
+            self.transport.set_deadline(DEADLINE_TOTAL, None)
+        if flags & engine.CONNECT:
+            self._refuse(501, 'the method is unknown')
+            return message
+        if length:
+            message.buffer = BodyBuffer(self, self._send_continue)
+            self._to_continue = bool(flags & engine.CONTINUE)
+            self._body_seen = 0
+            self.transport.set_deadline(DEADLINE_READ, self._options.body_timeout)
+        self._fiber = spawn(self._serve, message)
+        return message
+
+    def _feed_body(self, data: bytes) -> None:
+        self._to_continue = False
+        self._body_seen += len(data)
+        assert self._message is not None and self._message.buffer is not None
+        self._message.buffer.feed(data)
+
+    def _end(self) -> None:
+        message = self._message
+        assert message is not None
+        message.complete = True
+        if message.buffer is not None:
+            self.transport.set_deadline(DEADLINE_READ, self._options.keepalive_timeout)
+            message.buffer.feed_eof()
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what came behind a request that is not answered yet."""
+        if self._held is None:
+            self._held = []
+        self._held.append(data)
+        self._held_size += len(data)
+        # Each request has an empty line. So may a body, and then we pause a little early.
+        waiting = sum(piece.count(b'\r\n\r\n') for piece in self._held)
+        if self._held_size > limits.STREAM_HIGH or waiting >= self._options.pipeline:
+            self._paused = True
+            self.transport.pause_reading()
+            self.transport.set_deadline(DEADLINE_TOTAL, _LOOK)
+
+    # For the buffer of a body.
+
+    def pause_reading(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._paused:
+            self.transport.resume_reading()
+
+    def is_closing(self) -> bool:
+        return bool(self.transport.is_closing())
+
+    def _send_continue(self) -> None:
+        """The handler wants to read: tell the client that waits for that (RFC 9110, 10.1.1)."""
+        if self._to_continue:
+            self._to_continue = False
+            if self._response is None or not self._response.sent:
+                self.transport.write(b'HTTP/1.1 100 Continue\r\n\r\n')
+
+    # Answering them.
+
+    def respond(self, message: HttpMessage, identity: str = '') -> Response:
+        """Return what answers *message*; *identity* is the line that says who we are."""
+        self._response = response = Response(message, self, identity)
+        return response
+
+    def _serve(self, message: HttpMessage) -> None:
+        try:
+            self._handler(message, self.transport, self)
+            if self._response is not None:
+                self._response.end()
+            self._finish(message)
+        except Exception as error:
+            self._fail(message, error)
+        except BaseException:
+            self.transport.abort()
+            raise
+
+    def _finish(self, message: HttpMessage) -> None:
+        """The request is answered: go on with the next, if there is to be one."""
+        if not message.complete and not self.closing:
+            self._skip_body(message)
+        self._response = None
+        self._fiber = None
+        if self.closing or self.transport.is_closing():
+            self._linger()
+            return
+        self._message = None
+        self._finished = monotonic()
+        held, self._held = self._held, None
+        if held:
+            self._held_size = 0
+            if self._paused:
+                self._paused = False
+                self.transport.set_deadline(DEADLINE_TOTAL, None)
+                self.transport.resume_reading()
+            self._parse(b''.join(held))
+        if self._eof and self._message is None:
+            self._linger()
+
+    def _skip_body(self, message: HttpMessage) -> None:
+        """Read what the handler has left of the body, or give up the connection."""
+        buffer = message.buffer
+        assert buffer is not None
+        if self._to_continue or message.length > limits.HTTP_DRAIN + self._body_seen:
+            self.closing = True
+            return
+        left = limits.HTTP_DRAIN
+        while not message.complete and left > 0:
+            left -= len(buffer.read_chunk())
+        self.closing = self.closing or not message.complete
+
+    def _fail(self, message: HttpMessage, error: Exception) -> None:
+        """The handler has raised *error*: say so, if it said nothing yet, and close."""
+        lost = self.transport.is_closing()
+        status = error.status if isinstance(error, HttpError) else 500
+        if status < 500 or (lost and isinstance(error, (TransportError, HttpError))):
+            _log.debug('{} {} has failed: {}', message.method, message.url, error)
+        else:
+            _log.exception('the handler of {} {} has failed', message.method, message.url)
+        if lost:
+            return
+        if self._response is None or not self._response.sent:
+            self._answer(status, message)
+        elif not self._response.ended:
+            self.transport.close()  # behind what was sent, and without its end
+            return
+        self._linger()
+
+    def _refuse(self, status: int, why: str) -> None:
+        """What the client sends is no HTTP, or not within the limits."""
+        self.closing = True
+        message = self._message
+        if message is not None and message.buffer is not None:
+            error = MessageTruncated if self._eof else MessageError
+            message.buffer.discard((MessageTooLarge if status == 413 else error)(why, status))
+            return
+        _log.debug('a request was refused with {}: {}', status, why)
+        if not self._eof:
+            self._answer(status, message)
+        self._linger()
+
+    def _answer(self, status: int, message: HttpMessage | None) -> None:
+        self.closing = True
+        try:
+            reason = HTTPStatus(status).phrase
+        except ValueError:
+            reason = 'Error'
+        if message is None:
+            message = HttpMessage(REQUEST, ['GET', '/'], engine.MINOR, 0)
+        response = Response(message, self)
+        response.start(f'{status} {reason}', [('Content-Type', 'text/plain')])
+        body = f'{reason}\n'.encode()
+        head = response._finish_head(len(body)).encode('latin-1')
+        self.transport.write(head if response.bodyless else head + body)
+
+    # The end.
+
+    def _linger(self) -> None:
+        """Close, but not while the client still sends, or an RST could overtake the answer."""
+        transport = self.transport
+        if transport.is_closing():
+            return
+        if self._eof:
+            transport.close()
+            return
+        self.closing = True
+        self._lingering = 0
+        self._held = self._message = None
+        transport.write_eof()
+        transport.set_deadline(DEADLINE_TOTAL, limits.HTTP_LINGER)
+        transport.resume_reading()
+
+    def _drop(self, data: bytes) -> None:
+        self._lingering += len(data)
+        if self._lingering > limits.HTTP_DRAIN:
+            self.transport.close()
+
+    def deadline_expired(self, which: int) -> None:
+        """Called by the transport: the client takes too long, or it is time to look."""
+        transport = self.transport
+        if which == DEADLINE_WRITE:
+            transport.fail(TransportError.from_errno(errno.ETIMEDOUT, 'send what was queued'))
+        elif self._lingering >= 0:
+            transport.close()
+        elif self._message is None:
+            self._idle_too_long(which)
+        elif not self._message.complete:
+            self._body_too_slow()
+        elif which == DEADLINE_TOTAL and self._paused:
+            self._look_for_reset()
+        elif which == DEADLINE_READ:
+            transport.set_deadline(DEADLINE_READ, self._options.keepalive_timeout)
+
+    def _idle_too_long(self, which: int) -> None:
+        if which == DEADLINE_TOTAL:
+            self._refuse(408, 'the head takes too long')
+            return
+        allowed = self._options.keepalive_timeout
+        left = 0.0 if allowed is None else self._finished + allowed - monotonic()
+        if left > 0.05:  # it counts from the last answer
+            self.transport.set_deadline(DEADLINE_READ, left)
+        elif not self._timing:
+            self.transport.close()
+
+    def _body_too_slow(self) -> None:
+        message = self._message
+        assert message is not None and message.buffer is not None
+        self.closing = True
+        message.buffer.discard(HttpTimeout('the body takes too long'))
+
+    def _look_for_reset(self) -> None:
+        """See whether the client is gone, which reading would have told."""
+        view = self.transport.get_extra_info('socket')
+        code = 0 if view is None else view.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self.transport.fail(TransportError.from_errno(code, 'read'))
+        else:
+            self.transport.set_deadline(DEADLINE_TOTAL, _LOOK)

@@ -1,0 +1,173 @@
+"""WSGI (PEP 3333) over our messages."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Optional
+from urllib.parse import unquote_to_bytes
+
+from .._version import __version__
+from ..logging import get_logger
+from .errors import HttpError
+from .message import HttpMessage
+from .response import Headers, Response
+
+_log = get_logger()
+
+NAME = f'gruvi_cffi/{__version__}'
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+_NOT_PREFIXED = {'content-type': 'CONTENT_TYPE', 'content-length': 'CONTENT_LENGTH'}
+_CACHED = 1000  # keys of the environ that are kept
+
+_keys: dict[str, str] = {}
+
+
+def _key_of(name: str) -> str:
+    """Return the key of the field *name* in the environ, '' if it has none."""
+    lower = name.lower()
+    if '_' in name or lower in ('connection', 'keep-alive', 'transfer-encoding', 'te', 'upgrade'):
+        key = ''  # X_Y would be taken for X-Y, which a proxy may have checked
+    else:
+        key = _NOT_PREFIXED.get(lower) or f'HTTP_{lower.upper().replace("-", "_")}'
+    if len(_keys) >= _CACHED:
+        _keys.clear()
+    _keys[name] = key
+    return key
+
+
+class ErrorStream:
+    """What an application writes to wsgi.errors: each line goes to the log."""
+
+    def __init__(self, log: Any = None) -> None:
+        self._log = log or _log
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def write(self, text: str) -> None:
+        """Log *text*."""
+        if text.rstrip():
+            self._log.error('{}', text.rstrip())
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Log each of *lines*."""
+        for line in lines:
+            self.write(line)
+
+
+class WsgiAdapter:
+    """Makes *application* a handler of messages. *server_name* defaults to the socket's."""
+
+    def __init__(self, application: Application, server_name: str | None = None) -> None:
+        if not callable(application):
+            raise TypeError(f'need a WSGI application, not {application!r}')
+        self._application = application
+        self._server_name = server_name
+        self._identity = f'Server: {NAME}\r\n'
+
+    def __call__(self, message: HttpMessage, transport: Any, protocol: Any) -> None:
+        if protocol.data is None:
+            protocol.data = self._base_environ(transport)
+        response = _WsgiResponse(message, protocol, self._identity)
+        protocol._response = response
+        result = self._application(
+            environ_of(message, protocol.data.copy()), response.start_response
+        )
+        try:
+            if type(result) is list and len(result) == 1 and response.started:
+                response.send(_checked(result[0]))
+            else:
+                for data in result:
+                    response.write(_checked(data))
+                response.end()
+        finally:
+            close = getattr(result, 'close', None)
+            if close is not None:
+                close()
+
+    def _base_environ(self, transport: Any) -> Environ:
+        """Return what all environs of a connection have in common."""
+        here = transport.get_extra_info('sockname')
+        peer = transport.get_extra_info('peername')
+        has_port = isinstance(here, tuple)
+        return {
+            'SCRIPT_NAME': '',
+            'SERVER_NAME': self._server_name or (here[0] if has_port else here),
+            'SERVER_PORT': str(here[1]) if has_port else '',
+            'SERVER_SOFTWARE': NAME,
+            'REMOTE_ADDR': peer[0] if isinstance(peer, tuple) else '',
+            'REMOTE_PORT': str(peer[1]) if isinstance(peer, tuple) else '',
+            'REQUEST_SCHEME': 'http',
+            'wsgi.version': (1, 0),
+            'wsgi.url_scheme': 'http',
+            'wsgi.errors': ErrorStream(),
+            'wsgi.multithread': True,
+            'wsgi.multiprocess': True,
+            'wsgi.run_once': False,
+            'gruvi.sockname': here,
+            'gruvi.peername': peer,
+        }
+
+
+def environ_of(message: HttpMessage, environ: Environ) -> Environ:
+    """Add to *environ* what is known about *message*, and return it."""
+    target = message.url or ''
+    environ['REQUEST_METHOD'] = message.method
+    environ['REQUEST_URI'] = target
+    environ['SERVER_PROTOCOL'] = f'HTTP/{message.version}'
+    path, _, query = target.partition('?')
+    if path[:1] not in '/*':
+        path = '/' + path.partition('://')[2].partition('/')[2]
+    if '%' in path:
+        path = unquote_to_bytes(path).decode('latin-1')
+    environ['PATH_INFO'] = path
+    environ['QUERY_STRING'] = query
+    for name, value in message.fields():
+        key = _keys.get(name)
+        if key is None:
+            key = _key_of(name)
+        if key in environ:
+            value = f'{environ[key]}{"; " if key == "HTTP_COOKIE" else ","}{value}'
+        if key:
+            environ[key] = value
+    environ['wsgi.input'] = io.BytesIO() if message.buffer is None else message.body
+    return environ
+
+
+def _checked(data: Any) -> bytes:
+    if type(data) is not bytes:
+        raise TypeError(f'a WSGI application has to return bytes, not {type(data).__name__}')
+    return data
+
+
+class _WsgiResponse(Response):
+    """A response with what PEP 3333 says of start_response()."""
+
+    __slots__ = ()
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: Any = None
+    ) -> Callable[[bytes], None]:
+        """Say what the head will be, and return what writes.
+
+        :raises RuntimeError: called twice without *exc_info*.
+        :raises ValueError: something cannot be sent.
+        """
+        if exc_info:
+            try:
+                if self.sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # it refers to this frame
+        elif self.started:
+            raise RuntimeError('start_response() was called twice')
+        self.start(status, headers)
+        return self._write_checked
+
+    def _write_checked(self, data: bytes) -> None:
+        self.write(_checked(data))
