@@ -1,0 +1,44 @@
+"""The HTTP client, one connection at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..endpoints import Client
+from ..hub import switchpoint
+from .errors import HttpError
+from .message import HttpMessage
+from .request import Body
+from .requesting import HttpClientProtocol
+
+
+class HttpClient(Client):
+    """Connects to one server, and asks it. *timeout*, in seconds, is for the head of a response.
+
+    ``getresponse()`` has to be called once for each request, in the same order; several requests
+    may be sent before.
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        super().__init__(lambda: HttpClientProtocol(timeout))
+
+    def _connected(self) -> HttpClientProtocol:
+        if not isinstance(self.protocol, HttpClientProtocol):
+            raise HttpError('not connected')
+        return self.protocol
+
+    @switchpoint
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Iterable[tuple[str, str]] | None = None,
+        body: Body = None,
+    ) -> None:
+        """See ``HttpClientProtocol.request()``."""
+        self._connected().request(method, url, headers, body)
+
+    @switchpoint
+    def getresponse(self, timeout: float | None = -1) -> HttpMessage:
+        """See ``HttpClientProtocol.getresponse()``."""
+        return self._connected().getresponse(timeout)

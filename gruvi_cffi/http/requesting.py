@@ -1,0 +1,279 @@
+"""The client's side of a connection: requests go out, and their responses come in that order.
+
+    request() ---> transport                      engine ---> HttpMessage ---> getresponse()
+                                                    |
+                                                    +---> the buffer of its body ---> body.read()
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Optional
+
+from .._native import http as engine
+from .._native.tcp import TcpHandle
+from ..bytestream import Stream
+from ..errors import Timeout
+from ..hub import get_hub, switch_back, switchpoint
+from ..protocols import Protocol
+from .errors import HttpError, HttpTimeout, MessageError, MessageTooLarge, MessageTruncated
+from .message import RESPONSE, RESPONSE_LIMITS, BodyBuffer, HttpMessage
+from .request import Body, HttpRequest
+
+_KINDS = {'HEAD': engine.TO_HEAD, 'CONNECT': engine.TO_CONNECT}
+
+
+class HttpClientProtocol(Protocol):
+    """Sends requests and receives what answers them. *timeout* is for a response's head, in seconds.
+
+    ``getresponse()`` has to be called once for each request, in the same order. *limit* bounds what
+    a server may send.
+    """
+
+    __slots__ = (
+        '_asked', '_engine', '_error', '_eof', '_limit', '_message', '_pausing', '_ready',
+        '_sending', '_waiting', '_writer', 'close_after', 'transport', 'writing_paused',
+    )  # fmt: skip
+
+    def __init__(
+        self, timeout: float | None = None, limit: engine.HttpLimits = RESPONSE_LIMITS
+    ) -> None:
+        super().__init__(timeout)
+        self._engine = engine.HttpEngine(True, limit)
+        self._limit = limit
+        self._asked: deque[str] = deque()  # methods of the requests without a final response
+        self._ready: deque[HttpMessage] = deque()  # responses that nobody has taken
+        self._message: Optional[HttpMessage] = None  # whose body comes in
+        self._sending: Optional[HttpRequest] = None  # that is not complete
+        self._waiting: list[Any] = []  # fibers in getresponse()
+        self._pausing = 0  # bodies that are read too slowly
+        self._eof = False
+        self._error: Optional[Exception] = None
+        self._writer: Optional[Stream] = None
+        self.close_after = False  # no other request may be sent
+        self.transport: Any = None
+        self.writing_paused = False
+
+    # What the transport calls.
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        handle = transport.get_extra_info('handle')
+        if isinstance(handle, TcpHandle):
+            handle.set_nodelay(True)
+
+    def data_received(self, data: bytes) -> None:
+        while data and self._error is None:
+            if self._message is None and not self._asked:
+                self._fail(MessageError('the server sends what nobody has asked for'))
+                return
+            if self._message is None and not self._engine.busy:
+                self._engine.answer_to(_KINDS.get(self._asked[0], engine.TO_ANY))
+            words, used = self._engine.feed(data, 1)
+            self._read_events(words, data)
+            data = data[used:]
+            if not used:
+                return
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        self._read_events(self._engine.eof(), b'')
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._writer is not None:
+            self._writer.connection_lost(exc)
+        self._give_up(exc or HttpError('the connection is closed'))
+
+    def pause_writing(self) -> None:
+        self.writing_paused = True
+        if self._writer is not None:
+            self._writer.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.writing_paused = False
+        if self._writer is not None:
+            self._writer.resume_writing()
+
+    @property
+    def writer(self) -> Stream:
+        """A stream over the transport, for writing."""
+        if self.transport is None:
+            raise HttpError('not connected')
+        if self._writer is None:
+            self._writer = Stream(self.transport, 'w')
+            if self.writing_paused:
+                self._writer.pause_writing()
+        return self._writer
+
+    # Taking responses apart.
+
+    def _read_events(self, words: list[int], data: bytes) -> None:
+        for at in range(0, len(words), 5):
+            kind, a, b, flags, length = words[at : at + 5]
+            if kind == engine.HEAD:
+                self._begin(HttpMessage(RESPONSE, engine.text_of(a, b), flags, length, self))
+            elif kind == engine.DATA:
+                assert self._message is not None and self._message.buffer is not None
+                self._message.buffer.feed(data[a : a + b])
+            elif kind == engine.TRAILERS:
+                assert self._message is not None
+                self._message.add_trailers(engine.text_of(a, b))
+            elif kind == engine.END:
+                self._end()
+            elif kind == engine.UPGRADED:
+                self.close_after = True
+            elif kind == engine.ERROR:
+                self._refuse(a, engine.error_text(b))
+
+    def _begin(self, message: HttpMessage) -> None:
+        self._message = message
+        assert message.status_code is not None
+        if message.status_code >= 200:
+            self._asked.popleft()
+            if not message.flags & engine.KEEP_ALIVE:
+                self.close_after = True
+        if message.length:
+            message.buffer = BodyBuffer(self, _nothing)
+        self._ready.append(message)
+        self._wake()
+
+    def _end(self) -> None:
+        message, self._message = self._message, None
+        assert message is not None
+        message.complete = True
+        if message.buffer is not None:
+            message.buffer.feed_eof()
+
+    def _refuse(self, status: int, why: str) -> None:
+        if self._eof:
+            self._fail(MessageTruncated(why))
+        elif status in (413, 414, 431):
+            self._fail(MessageTooLarge(why))
+        else:
+            self._fail(MessageError(why))
+
+    def _fail(self, error: Exception) -> None:
+        self._give_up(error)
+        self.transport.close()
+
+    def _give_up(self, error: Exception) -> None:
+        if self._error is None:
+            self._error = error
+        self.close_after = True
+        message, self._message = self._message, None
+        if message is not None and message.buffer is not None:
+            message.buffer.feed_error(self._error)
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for switcher in waiting:
+            switcher.switch()
+
+    # For the buffers of bodies.
+
+    def pause_reading(self) -> None:
+        self._pausing += 1
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._pausing -= 1
+        if not self._pausing:
+            self.transport.resume_reading()
+
+    def is_closing(self) -> bool:
+        return bool(self.transport.is_closing())
+
+    # What fibers call.
+
+    @property
+    def idle(self) -> bool:
+        """True if nothing is under way, and another request may be sent."""
+        return not (
+            self.close_after or self._asked or self._ready or self._message or self._sending
+        )
+
+    def begin(self, request: HttpRequest, method: str) -> None:
+        """Note that *request* begins: its response is the next that nobody has asked for.
+
+        :raises HttpError: not connected, or no request can be sent now.
+        """
+        self.check()
+        if self.close_after:
+            raise HttpError('the connection takes no other request')
+        if self._sending is not None:
+            raise HttpError('another request is being sent')
+        self._sending = request
+        self._asked.append(method)
+
+    def ended(self, request: HttpRequest) -> None:
+        """Note that *request* was sent."""
+        self._sending = None
+
+    def check(self) -> None:
+        """Do nothing if connected.
+
+        :raises HttpError: not.
+        """
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        if self.transport is None or self.transport.is_closing():
+            raise HttpError('not connected')
+
+    @switchpoint
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Iterable[tuple[str, str]] | None = None,
+        body: Body = None,
+    ) -> None:
+        """Send a request. Its response comes from ``getresponse()``.
+
+        *body* is bytes, or an iterable of bytes, or a file, which is sent in chunks unless
+        *headers* have a Content-Length.
+
+        :raises HttpError: not connected.
+        :raises TransportError: the connection broke.
+        :raises TypeError: something is no string, or of *body* no bytes.
+        :raises ValueError: something cannot be sent.
+        """
+        HttpRequest(self).send(method, url, headers, body)
+
+    @switchpoint
+    def getresponse(self, timeout: float | None = -1) -> HttpMessage:
+        """Return the next response once its head is there; -1 is the timeout of the protocol.
+
+        :raises HttpError: nothing was asked for, the peer has broken the protocol, or the
+            connection was closed.
+        :raises HttpTimeout: it did not come in time.
+        :raises TransportError: the connection broke.
+        """
+        seconds = self._timeout if timeout == -1 else timeout
+        while not self._ready:
+            self.check()
+            if not self._asked:
+                raise HttpError('there is no request that is not answered')
+            self._wait(seconds)
+        return self._ready.popleft()
+
+    def _wait(self, seconds: float | None) -> None:
+        with switch_back(seconds) as switcher:
+            self._waiting.append(switcher)
+            try:
+                get_hub().switch()
+            except Timeout as expired:
+                if expired is not switcher.timeout:
+                    raise
+                raise HttpTimeout(f'no response within {seconds} seconds') from None
+            finally:
+                if switcher in self._waiting:
+                    self._waiting.remove(switcher)
+
+
+def _nothing() -> None:
+    pass
+
+
