@@ -94,7 +94,7 @@ static void accept_cb(uv_poll_t *poll, int status, int events) {
 void gv_stream_resume_accepting(gv_stream *stream) {
     int rc;
 
-    if (stream->listener == NULL)
+    if (stream->listener == NULL || stream->full)
         return;
     rc = gv_handle_try(&stream->handle);
     if (rc == 0)
@@ -135,4 +135,20 @@ int gv_stream_listen(gv_loop *loop, int64_t id, int backlog) {
         return stream->state == GV_STREAM_LISTENING ? UV_EALREADY : UV_EINVAL;
     fd = gv_handle_fd(&stream->handle);
     return fd < 0 ? UV_EINVAL : start(stream, fd, backlog);
+}
+
+int gv_stream_accept(gv_loop *loop, int64_t id, int on) {
+    int rc;
+    gv_stream *stream = gv_stream_find(loop, id, &rc);
+
+    if (stream == NULL)
+        return rc;
+    if (stream->listener == NULL)
+        return UV_EINVAL;
+    stream->full = on == 0;
+    if (stream->full)
+        uv_poll_stop(stream->listener);
+    else
+        gv_stream_resume_accepting(stream);
+    return 0;
 }

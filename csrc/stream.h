@@ -56,6 +56,10 @@ int gv_stream_abort(gv_loop *loop, int64_t id);
  * all that wait could be taken again. */
 int gv_stream_listen(gv_loop *loop, int64_t id, int backlog);
 
+/* Accept, or do not: who connects then waits in the backlog. Connections that this
+ * turn has accepted already still come. */
+int gv_stream_accept(gv_loop *loop, int64_t id, int on);
+
 /* Get the name of our end, or of the `peer`'s, which TCP knows until GV_CLOSED was
  * taken. */
 int gv_stream_name(gv_loop *loop, int64_t id, int peer, gv_address *out);
@@ -101,6 +105,7 @@ typedef struct {
     bool ended;
     bool closing;        /* as soon as the queue is empty */
     bool short_of;       /* descriptors or memory, and said so */
+    bool full;           /* Python wants no more connections for now */
     gv_sockaddr_ip peer; /* of TCP; family 0 while unknown */
 } gv_stream;
 

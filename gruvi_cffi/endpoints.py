@@ -196,10 +196,10 @@ class Client(Endpoint):
         transport, self._transport, self._protocol = self._transport, None, None
         if transport is not None:
             transport.close()
-            _wait_closed([transport], timeout)
+            wait_closed([transport], timeout)
 
 
-def _wait_closed(transports: list[Transport], timeout: float | None) -> None:
+def wait_closed(transports: list[Transport], timeout: float | None) -> None:
     """Wait until all are closed. Those that are not after *timeout* seconds are aborted."""
     try:
         in_time = _all_closed(transports, timeout)
@@ -346,7 +346,12 @@ class Server(Endpoint):
         transports = list(self._connections)
         for transport in transports:
             transport.close()
-        _wait_closed(transports, timeout)
+        wait_closed(transports, timeout)
+
+    def accept(self, on: bool) -> None:
+        """Accept connections, or let those who connect wait until this is called again."""
+        for listener in self._listeners:
+            listener.accept(on)
 
     def stop_listening(self) -> None:
         """Accept no more; the connections that there are stay."""

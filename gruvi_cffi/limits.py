@@ -62,4 +62,5 @@ HTTP_KEEPALIVE_TIMEOUT = 75.0  # between two requests, and before the first
 HTTP_BODY_TIMEOUT = 30.0  # between two reads of a body
 HTTP_BODY_RATE = 500  # bytes a second of a body at least, over each such time
 HTTP_WRITE_TIMEOUT = 60.0  # in which nothing of what waits to be sent has left
+HTTP_GRACE = 2.0  # in which a client may use a connection once more, when the server stops
 HTTP_LINGER = 2.0  # for a peer to stop sending what will not be read

@@ -36,6 +36,10 @@ class Listener:
         self._accept = accept
         self.handle.listen(backlog)
 
+    def accept(self, on: bool) -> None:
+        """Accept, or let those who connect wait."""
+        self.handle.accept(on)
+
     def handle_accepted(self, handle: StreamHandle) -> None:
         self._accept(handle)
 

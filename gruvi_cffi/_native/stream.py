@@ -190,6 +190,13 @@ class StreamHandle(Handle):
         """
         check(lib.gv_stream_listen(self._ptr, self.id, backlog), 'listen')
 
+    def accept(self, on: bool) -> None:
+        """Accept, or do not; who connects then waits in the backlog.
+
+        :raises TransportError: it does not listen.
+        """
+        check(lib.gv_stream_accept(self._ptr, self.id, on), 'accept')
+
     def getsockname(self) -> Address:
         """Return the name of our end: a tuple for IP, a string for Unix sockets."""
         return self._name(0, 'get the name of the socket')

@@ -130,5 +130,7 @@ class _BodyStream(Stream):
 # What a message may be at most, for the protocols of this package.
 LIMITS = engine.HttpLimits()
 RESPONSE_LIMITS = engine.HttpLimits(
-    line=limits.HTTP_RESPONSE_HEAD, head=limits.HTTP_RESPONSE_HEAD, fields=limits.HTTP_RESPONSE_FIELDS
+    line=limits.HTTP_RESPONSE_HEAD,
+    head=limits.HTTP_RESPONSE_HEAD,
+    fields=limits.HTTP_RESPONSE_FIELDS,
 )

@@ -1,8 +1,8 @@
 """The client's side of a connection: requests go out, and their responses come in that order.
 
-    request() ---> transport                      engine ---> HttpMessage ---> getresponse()
-                                                    |
-                                                    +---> the buffer of its body ---> body.read()
+request() ---> transport                      engine ---> HttpMessage ---> getresponse()
+                                                |
+                                                +---> the buffer of its body ---> body.read()
 """
 
 from __future__ import annotations
@@ -32,8 +32,20 @@ class HttpClientProtocol(Protocol):
     """
 
     __slots__ = (
-        '_asked', '_engine', '_error', '_eof', '_limit', '_message', '_pausing', '_ready',
-        '_sending', '_waiting', '_writer', 'close_after', 'transport', 'writing_paused',
+        '_asked',
+        '_engine',
+        '_eof',
+        '_error',
+        '_limit',
+        '_message',
+        '_pausing',
+        '_ready',
+        '_sending',
+        '_waiting',
+        '_writer',
+        'close_after',
+        'transport',
+        'writing_paused',
     )  # fmt: skip
 
     def __init__(
@@ -275,5 +287,3 @@ class HttpClientProtocol(Protocol):
 
 def _nothing() -> None:
     pass
-
-

@@ -1,7 +1,7 @@
 """The answer to a request: head, body and trailers, framed as RFC 9112 wants it.
 
-    start() ---> write() ... ---> end()       the head leaves with the first of the body
-    start() ---> send()                       all of it at once
+start() ---> write() ... ---> end()       the head leaves with the first of the body
+start() ---> send()                       all of it at once
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Response:
             self.length = None  # only chunks have something behind them
         elif self.length is None and body_size is not None:
             self.length = body_size
-        keep = not self._protocol.closing and bool(message.flags & engine.KEEP_ALIVE)
+        keep = bool(message.flags & engine.KEEP_ALIVE) and self._protocol.goes_on(message)
         lines = self._head
         if self.bodyless:
             if self.length is not None and self.status[:3] == '304' and body_size is None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Optional
 
-from ..endpoints import Server
+from .. import limits
+from .._native.stream import StreamHandle
+from ..endpoints import Server, wait_closed
+from ..hub import sleep, switchpoint
+from ..transports import Transport
 from .options import HttpOptions
 from .serving import Handler, HttpServerProtocol
 from .wsgi import WsgiAdapter
@@ -34,7 +38,36 @@ class HttpServer(Server):
         else:
             self.handler = adapter(application)
         self.options = options or HttpOptions()
+        self._full = False
         super().__init__(self._make_protocol, timeout)
+
+    def handle_accepted(self, handle: StreamHandle) -> None:
+        super().handle_accepted(handle)
+        if len(self._connections) >= self.options.connections and not self._full:
+            self._full = True
+            self.accept(False)
+
+    def forget(self, transport: Transport) -> None:
+        super().forget(transport)
+        if self._full:
+            self._full = False
+            self.accept(True)
+
+    @switchpoint
+    def close(self, timeout: float | None = None, grace: float = limits.HTTP_GRACE) -> None:
+        """Accept no more, answer what was asked and what is about to be, and wait for that.
+
+        Each answer says that it is the last one of its connection. A connection without a request
+        is closed *grace* seconds after its last answer, so that none is lost that its client sends
+        meanwhile. After *timeout* seconds those that are left are aborted, and their handlers
+        cancelled.
+        """
+        sleep(0)  # who is in the backlog has been told that we are here
+        self.stop_listening()
+        transports = list(self._connections)
+        for transport in transports:
+            self._connections[transport].finish(grace)
+        wait_closed(transports, timeout)
 
     def _make_protocol(self) -> HttpServerProtocol:
         return HttpServerProtocol(self.handler, self.options)

@@ -48,7 +48,7 @@ class HttpServerProtocol(Protocol):
     """
 
     __slots__ = (
-        '_body_seen', '_engine', '_eof', '_fiber', '_finished', '_handler', '_held', '_held_size',
+        '_body_counted', '_body_seen', '_body_timed', '_engine', '_eof', '_fiber', '_finished', '_handler', '_held', '_held_size',
         '_lingering', '_message', '_options', '_paused', '_response', '_timing', '_to_continue',
         '_writer', 'closing', 'data', 'transport', 'writing_paused',
     )  # fmt: skip
@@ -67,7 +67,9 @@ class HttpServerProtocol(Protocol):
         self._lingering = -1  # bytes that were dropped since all was said, or -1
         self._timing = False  # how long the head takes
         self._to_continue = False  # the client waits for a 100
-        self._body_seen = 0  # bytes of the body, for its rate
+        self._body_seen = 0  # bytes of the body
+        self._body_counted = 0  # when its rate was last looked at
+        self._body_timed = False
         self._finished = 0.0  # when the last request was, in seconds
         self._writer: Optional[Stream] = None
         self.closing = False  # the answer that is being given is the last one
@@ -142,13 +144,23 @@ class HttpServerProtocol(Protocol):
             message = self._message
             if self._lingering >= 0 or (message is not None and message.complete):
                 break
-            if message is None and not self._timing and self._engine.busy:
-                self._timing = True
-                self.transport.set_deadline(DEADLINE_TOTAL, self._options.header_timeout)
             if not used:
                 return
+            if not data:
+                self._time(message)
         if data:
             self.data_received(data)
+
+    def _time(self, message: HttpMessage | None) -> None:
+        """The rest of a head or a body is to come in time."""
+        if message is not None:
+            if not self._body_timed:
+                self._body_timed = True
+                self.transport.set_deadline(DEADLINE_READ, self._options.body_timeout)
+                self.transport.set_deadline(DEADLINE_TOTAL, self._options.body_timeout)
+        elif not self._timing and self._engine.busy:
+            self._timing = True
+            self.transport.set_deadline(DEADLINE_TOTAL, self._options.header_timeout)
 
     def _read_events(self, words: list[int], data: bytes) -> None:
         if len(words) == 10 and words[0] == _HEAD and words[5] == _END and not words[4]:
@@ -184,8 +196,7 @@ class HttpServerProtocol(Protocol):
         if length:
             message.buffer = BodyBuffer(self, self._send_continue)
             self._to_continue = bool(flags & engine.CONTINUE)
-            self._body_seen = 0
-            self.transport.set_deadline(DEADLINE_READ, self._options.body_timeout)
+            self._body_seen = self._body_counted = 0
         self._fiber = spawn(self._serve, message)
         return message
 
@@ -199,8 +210,11 @@ class HttpServerProtocol(Protocol):
         message = self._message
         assert message is not None
         message.complete = True
-        if message.buffer is not None:
+        if self._body_timed:
+            self._body_timed = False
             self.transport.set_deadline(DEADLINE_READ, self._options.keepalive_timeout)
+            self.transport.set_deadline(DEADLINE_TOTAL, None)
+        if message.buffer is not None:
             message.buffer.feed_eof()
 
     def _hold(self, data: bytes) -> None:
@@ -236,6 +250,14 @@ class HttpServerProtocol(Protocol):
                 self.transport.write(b'HTTP/1.1 100 Continue\r\n\r\n')
 
     # Answering them.
+
+    def goes_on(self, message: HttpMessage) -> bool:
+        """Return whether the connection is kept behind the answer to *message*."""
+        if not message.complete and (
+            self._to_continue or message.length - self._body_seen > limits.HTTP_DRAIN
+        ):
+            self.closing = True  # rather than to wait for a body that nobody has read by now
+        return not self.closing
 
     def respond(self, message: HttpMessage, identity: str = '') -> Response:
         """Return what answers *message*; *identity* is the line that says who we are."""
@@ -280,8 +302,7 @@ class HttpServerProtocol(Protocol):
         """Read what the handler has left of the body, or give up the connection."""
         buffer = message.buffer
         assert buffer is not None
-        if self._to_continue or message.length > limits.HTTP_DRAIN + self._body_seen:
-            self.closing = True
+        if not self.goes_on(message):
             return
         left = limits.HTTP_DRAIN
         while not message.complete and left > 0:
@@ -364,7 +385,7 @@ class HttpServerProtocol(Protocol):
         elif self._message is None:
             self._idle_too_long(which)
         elif not self._message.complete:
-            self._body_too_slow()
+            self._look_at_body(which)
         elif which == DEADLINE_TOTAL and self._paused:
             self._look_for_reset()
         elif which == DEADLINE_READ:
@@ -375,17 +396,39 @@ class HttpServerProtocol(Protocol):
             self._refuse(408, 'the head takes too long')
             return
         allowed = self._options.keepalive_timeout
-        left = 0.0 if allowed is None else self._finished + allowed - monotonic()
+        left = 0.0
+        if allowed is not None and not self.closing:
+            left = self._finished + allowed - monotonic()
         if left > 0.05:  # it counts from the last answer
             self.transport.set_deadline(DEADLINE_READ, left)
         elif not self._timing:
             self.transport.close()
 
-    def _body_too_slow(self) -> None:
-        message = self._message
-        assert message is not None and message.buffer is not None
+    def _look_at_body(self, which: int) -> None:
+        """Give up a client whose body takes too long, unless it is the handler that does."""
+        message, seconds = self._message, self._options.body_timeout
+        assert message is not None and message.buffer is not None and seconds is not None
+        if which == DEADLINE_TOTAL:
+            came, self._body_counted = self._body_seen - self._body_counted, self._body_seen
+            if came >= seconds * self._options.body_rate or not self.transport.is_reading():
+                self.transport.set_deadline(DEADLINE_TOTAL, seconds)
+                return
         self.closing = True
         message.buffer.discard(HttpTimeout('the body takes too long'))
+
+    def finish(self, grace: float) -> None:
+        """Give the answer that is due as the last one, and close.
+
+        A client that has just had an answer may already be sending: it has *grace* seconds from
+        then on to be answered once more.
+        """
+        self.closing = True
+        if self._message is None and self._lingering < 0:
+            left = self._finished + grace - monotonic()
+            if left > 0:
+                self.transport.set_deadline(DEADLINE_READ, left)
+            elif not self._timing:
+                self.transport.close()
 
     def _look_for_reset(self) -> None:
         """See whether the client is gone, which reading would have told."""

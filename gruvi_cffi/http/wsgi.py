@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Callable, Iterable
-from typing import Any, Optional
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from .._version import __version__
 from ..logging import get_logger
-from .errors import HttpError
 from .message import HttpMessage
 from .response import Headers, Response
 
