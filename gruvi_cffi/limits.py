@@ -52,6 +52,7 @@ HTTP_CHUNK_LINE = 4096  # bytes
 HTTP_CHUNK_EXTENSIONS = 16384  # bytes, of a message
 HTTP_RESPONSE_HEAD = 65536  # bytes
 HTTP_RESPONSE_FIELDS = 256
+HTTP_INTERIM = 16  # 1xx responses to one request
 HTTP_PIPELINE = 16  # requests that may wait for their turn on a connection
 HTTP_CONNECTIONS = 10_000  # of a server; more wait to be accepted
 HTTP_DRAIN = 64 * 1024  # bytes of a body that nobody read, to be dropped instead of closing
