@@ -24,7 +24,7 @@ int gv_handle_fileno(gv_loop *loop, int64_t id);
 
 /* cdef: end */
 
-typedef enum { GV_TCP, GV_PIPE, GV_POLL } gv_type;
+typedef enum { GV_TCP, GV_PIPE, GV_TTY, GV_POLL } gv_type;
 
 typedef struct gv_handle gv_handle;
 
@@ -34,6 +34,7 @@ typedef struct {
     void (*expired)(gv_handle *handle, uint64_t now); /* its bucket is due; fire or put back */
     void (*closing)(gv_handle *handle);               /* just before uv_close() */
     void (*closed)(gv_handle *handle);                /* libuv has let go of it */
+    void (*abandoned)(const gv_handle *handle);       /* by a forked child, but for its fd */
 } gv_handle_ops;
 
 struct gv_handle {

@@ -172,7 +172,10 @@ void gv_loop_abandon(gv_loop *loop) {
 
         /* Otherwise no peer of the parent would see it close a connection, and
          * a dead listener would go on taking clients. */
-        if (handle != NULL && !handle->shut)
+        if (handle == NULL)
+            continue;
+        handle->ops->abandoned(handle);
+        if (!handle->shut)
             close_fd(gv_handle_fd(handle));
     }
     close_fd(loop->uv.backend_fd);

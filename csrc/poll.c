@@ -26,7 +26,11 @@ static void closed(gv_handle *handle) {
     close(((gv_poll *) handle)->fd); /* libuv does not */
 }
 
-static const gv_handle_ops OPS = {ignore, never, stop, closed};
+static void keep(const gv_handle *handle) {
+    (void) handle;
+}
+
+static const gv_handle_ops OPS = {ignore, never, stop, closed, keep};
 
 static void poll_cb(uv_poll_t *poll, int status, int events) {
     gv_handle *handle = poll->data;
