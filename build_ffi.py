@@ -41,7 +41,15 @@ HEADERS = [
 ]
 
 # Of the libraries' own, and of our headers' unmarked parts, what Python needs to know.
-CONSTANTS = ['GV_SLOT_BITS', 'GV_TRY_SIZE', 'OPENSSL_VERSION_STRING', 'UV_EAGAIN', 'UV_EALREADY', 'UV_EBADF', 'UV_ENOTSUP']
+CONSTANTS = [
+    'GV_SLOT_BITS',
+    'GV_TRY_SIZE',
+    'OPENSSL_VERSION_STRING',
+    'UV_EAGAIN',
+    'UV_EALREADY',
+    'UV_EBADF',
+    'UV_ENOTSUP',
+]
 
 CFLAGS = ['-std=c11', '-D_GNU_SOURCE']
 

@@ -1,6 +1,6 @@
 #include "csrc/tty.h"
 
-#include <stdlib.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -27,9 +27,28 @@ static gv_tty *find_tty(gv_loop *loop, int64_t id, int *rc) {
     return (gv_tty *) stream;
 }
 
+/* Replace *fd by one that shares no flags with others, in its own place if nobody but
+ * us relies on that. Returns whether the new one is another. */
+static bool make_private(int *fd) {
+    int copy = gv_fd_reopen(*fd);
+    bool elsewhere = *fd <= STDERR_FILENO;
+
+    if (copy < 0)
+        return false;
+    if (elsewhere) {
+        *fd = copy;
+        return true;
+    }
+    if (dup2(copy, *fd) >= 0)
+        fcntl(*fd, F_SETFD, FD_CLOEXEC);
+    close(copy);
+    return false;
+}
+
 int gv_tty_open(gv_loop *loop, int64_t id, int fd) {
     int rc;
     gv_tty *tty = find_tty(loop, id, &rc);
+    bool is_copy;
 
     if (tty == NULL)
         return rc;
@@ -37,9 +56,15 @@ int gv_tty_open(gv_loop *loop, int64_t id, int fd) {
         return UV_EISCONN;
     if (!isatty(fd))
         return uv_translate_sys_error(errno);
+    if (gv_fds_owned(&loop->fds, fd))
+        return UV_EEXIST;
+    is_copy = make_private(&fd);
     rc = gv_stream_take(&tty->stream, fd);
-    if (rc < 0)
+    if (rc < 0) {
+        if (is_copy)
+            close(fd);
         return rc;
+    }
     gv_stream_opened(&tty->stream);
     return 0;
 }

@@ -19,7 +19,9 @@ typedef enum {
  * gv_stream_close() or gv_stream_abort(), which also makes the mode normal. */
 int64_t gv_tty_new(gv_loop *loop);
 
-/* Take over a terminal, either end of it. It stays the caller's if this fails. */
+/* Take over a terminal, either end of it. It stays the caller's if this fails. It is
+ * opened anew, so that O_NONBLOCK is not set for others; where that cannot be done, as
+ * pipe.h does it. The standard streams themselves are left as they are. */
 int gv_tty_open(gv_loop *loop, int64_t id, int fd);
 
 /* Set a gv_tty_mode, at once. */
