@@ -123,3 +123,13 @@ int gv_fd_reopen(int fd) {
     close(copy);
     return rc == -1 ? uv_translate_sys_error(errno) : rc;
 }
+
+void gv_fds_keep_standard(void) {
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* the lowest number that is free */
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}

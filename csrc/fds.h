@@ -36,6 +36,10 @@ void gv_fds_free(gv_fds *fds);
 /* The end of a pseudo-terminal that stands for its user? */
 bool gv_fd_is_master(int fd);
 
+/* Open /dev/null in the place of standard streams that are closed: libuv never closes
+ * what has their numbers, or ends the process over it. */
+void gv_fds_keep_standard(void);
+
 /* Return 0 if the loop's `backend` will watch `fd`, else a negative code: UV_EBADF
  * if it was closed, UV_EPERM if it is a file by now. */
 int gv_fd_try(int backend, int fd);

@@ -51,6 +51,7 @@ static int init(gv_loop *loop, const gv_limits *limits) {
     rc = uv_mutex_init(&loop->guard);
     if (rc < 0)
         goto no_mutex;
+    gv_fds_keep_standard();
     rc = uv_loop_init(&loop->uv);
     if (rc < 0)
         goto no_loop;
