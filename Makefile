@@ -57,11 +57,15 @@ test-long: build test-c
 test-pypy:
 	@$(MAKE) --no-print-directory test PYTHON=$(PYPY) VENV=.venv-pypy
 
+# PyPy takes part if make test-pypy has set it up.
 .PHONY: bench
 bench: build
+	@if [ -d .venv-pypy ]; then $(MAKE) --no-print-directory build PYTHON=$(PYPY) VENV=.venv-pypy; fi
 	@$(run) -m benchmarks.echo --json $(results)/echo.json
 	@$(run) -m benchmarks.echo --busy --connections 100 --sizes 1024 --servers $(in_python) \
 	    --reference uvloop-protocol --json $(results)/busy.json
+	@$(run) -m benchmarks.echo --rate 15000 --connections 1000 --sizes 1024 \
+	    --servers libuv $(in_python) --json $(results)/latency.json
 	@$(run) -m benchmarks.micro --json $(results)/micro.json
 	@$(run) -m benchmarks.report
 

@@ -37,6 +37,10 @@ HEADERS = [
     'tty',
     'passing',
     'poll',
+    'process',
+    'udp',
+    'fs',
+    'fs_event',
     'version',
 ]
 

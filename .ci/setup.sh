@@ -47,16 +47,31 @@ for need in build_ffi.missing():
 END
 }
 
+can_install() {
+    command -v apt-get >/dev/null && { [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null; }
+}
+
 packages=$(lacking)
 if [ -n "$packages" ]; then
-    if ! command -v apt-get >/dev/null || { [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; }
-    then
+    if ! can_install; then
         "$python" -c 'import build_ffi; build_ffi.demand()' || true
         "$python" -c 'import ensurepip' 2>/dev/null ||
             echo "Missing: Python's ensurepip (Debian: apt-get install python3-venv)" >&2
         exit 1
     fi
     apt_install $packages
+fi
+
+# Servers for some tests, which are skipped without them. These packages start nothing.
+servers() (
+    PATH=$PATH:/usr/sbin
+    command -v mariadbd >/dev/null || echo mariadb-server-core
+    command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || echo redis-tools
+)
+
+packages=$(servers)
+if [ -n "$packages" ] && can_install; then
+    apt_install $packages || echo "Tests that need one of these will be skipped:" $packages
 fi
 
 echo "Making $venv with the pinned tools; the first time this takes half a minute"

@@ -16,6 +16,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from .about import duration
 from .compiler import CompileError
 from .display import Display
 from .measure import Load, Round, bytes_per_connection
@@ -76,7 +77,8 @@ def run(
 def _weigh(servers: dict[str, Server], connections: int, demo: Demo) -> None:
     for name, server in servers.items():
         try:
-            demo.memory[name] = bytes_per_connection(server, connections)
+            with server.awake():
+                demo.memory[name] = bytes_per_connection(server, connections)
         except BenchmarkError as exc:
             demo.rounds.fail(name, exc)
 
@@ -129,7 +131,7 @@ def show(demo: Demo, console: Console) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m benchmarks.demo', description=__doc__)
     parser.add_argument(
-        '--seconds', type=float, default=SECONDS, help='of load, over all servers (%(default)s)'
+        '--seconds', type=duration, default=SECONDS, help='of load, over all servers (%(default)s)'
     )
     options = parser.parse_args(arguments)
     console = Console()
@@ -142,6 +144,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (BenchmarkError, CompileError) as exc:
         console.print(str(exc), style='red', markup=False, highlight=False)
         return 1
+    except KeyboardInterrupt:
+        return 130
     show(demo, console)
     return 1 if demo.rounds.errors else 0
 

@@ -10,19 +10,16 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import platform
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from .about import about, duration, rate, target, whole
 from .compiler import CompileError
 from .display import Display
 from .measure import Load
@@ -33,10 +30,9 @@ from .servers import ON_PYPY, SERVERS, missing_library
 CONNECTIONS = (10, 100, 1000)
 SIZES = (64, 1024, 65536)  # bytes
 ROUNDS = 5
-SECONDS = 2.0
+SECONDS = 1.0
 QUICK = {'connections': (100,), 'sizes': (1024,), 'rounds': 3, 'seconds': 1.0}
-PYPY_SERVERS = [name + ON_PYPY for name in SERVERS if name.startswith(('gruvi-', 'asyncio-'))]
-LIBRARIES = ('gruvi_cffi', 'cffi', 'greenlet', 'uvloop', 'gevent')
+PYPY_SERVERS = [name + ON_PYPY for name in ('gruvi-protocol', 'gruvi-stream')]
 
 
 @dataclass
@@ -45,16 +41,19 @@ class Case:
 
     load: Load
     rounds: Rounds
+    busy: bool = False
 
 
+CPU = 'CPU µs\n/request'
 COLUMNS: dict[str, tuple[str, Figure]] = {
     'requests\nper second': ('{:,.0f}', lambda round_: round_.requests_per_second),
-    'CPU µs\n/request': ('{:.2f}', lambda round_: round_.cpu_us),
+    CPU: ('{:.2f}', lambda round_: round_.cpu_us),
     'p50\nµs': ('{:,.0f}', lambda round_: round_.p50_us),
     'p99\nµs': ('{:,.0f}', lambda round_: round_.p99_us),
+    'p99.9\nµs': ('{:,.0f}', lambda round_: round_.p999_us),
     'peak\nMiB': ('{:.1f}', lambda round_: round_.peak_bytes / 2**20),
 }
-WITH_RATIO = ('requests\nper second', 'CPU µs\n/request')
+WITH_RATIO = ('requests\nper second', CPU)
 
 
 def run_case(
@@ -62,7 +61,7 @@ def run_case(
 ) -> Case:
     """Put *load* on each of the servers *names* *count* times, in turn, and return the figures."""
     raise_fd_limit(load.connections)
-    case = Case(load, Rounds())
+    case = Case(load, Rounds(), busy)
     with ExitStack() as stack:
         commands = {name: command_of(name, busy) for name in names}
         servers = start(names, stack, case.rounds, commands)
@@ -77,13 +76,15 @@ def table_of(case: Case, reference: str) -> Table:
     title = f'{case.load.connections:,} connections, {case.load.size:,} bytes'
     table = Table(title=title, title_justify='left', box=SIMPLE_HEAD, padding=0)
     table.add_column('server', no_wrap=True)
-    for heading in COLUMNS:
+    # The thread that computes takes CPU time, too.
+    columns = {name: column for name, column in COLUMNS.items() if not case.busy or name != CPU}
+    for heading in columns:
         table.add_column(heading, justify='right', no_wrap=True)
         if heading in WITH_RATIO:
             table.add_column('ratio', justify='right', no_wrap=True)
     for name in case.rounds.of:
         cells = [name]
-        for heading, (form, figure) in COLUMNS.items():
+        for heading, (form, figure) in columns.items():
             cells.append(form.format(case.rounds.median(name, figure)))
             if heading in WITH_RATIO:
                 ratio = case.rounds.ratio(name, reference, figure)
@@ -92,14 +93,11 @@ def table_of(case: Case, reference: str) -> Table:
     return table
 
 
-def as_json(cases: Sequence[Case], reference: str) -> str:
+def as_json(cases: Sequence[Case], reference: str, arguments: Sequence[str]) -> str:
     """Return all rounds, and on what they were measured, for whoever makes plots or checks."""
     return json.dumps(
         {
-            'python': sys.version,
-            'machine': platform.platform(),
-            'cores': os.cpu_count(),
-            'versions': _versions(),
+            **about(arguments),
             'reference': reference,
             'cases': [
                 {
@@ -117,41 +115,41 @@ def as_json(cases: Sequence[Case], reference: str) -> str:
     )
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='python -m benchmarks.echo', description=__doc__)
     names = [C_SERVER, *SERVERS, *PYPY_SERVERS]
     parser.add_argument('--servers', nargs='+', choices=names, default=names, metavar='NAME')
     parser.add_argument('--reference', choices=names, default=C_SERVER, metavar='NAME')
-    parser.add_argument('--connections', nargs='+', type=int, default=CONNECTIONS, metavar='N')
-    parser.add_argument('--sizes', nargs='+', type=int, default=SIZES, metavar='BYTES')
-    parser.add_argument('--rounds', type=int, default=ROUNDS, metavar='N')
-    parser.add_argument('--seconds', type=float, default=SECONDS, help='of each round')
+    parser.add_argument('--connections', nargs='+', type=whole, default=CONNECTIONS, metavar='N')
+    parser.add_argument('--sizes', nargs='+', type=whole, default=SIZES, metavar='BYTES')
+    parser.add_argument('--rounds', type=whole, default=ROUNDS, metavar='N')
+    parser.add_argument('--seconds', type=duration, default=SECONDS, help='of each round')
+    parser.add_argument(
+        '--rate',
+        type=rate,
+        default=0,
+        metavar='N',
+        help='messages due per second, in all; latency then counts from when one was due',
+    )
     parser.add_argument(
         '--busy',
         action='store_true',
         help='beside a Python thread that computes',
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures to FILE')
+    parser.add_argument('--json', type=target, metavar='FILE', help='write all figures to FILE')
     parser.add_argument(
         '--quick', action='store_true', help='one case, few short rounds, unless told otherwise'
     )
     if '--quick' in (sys.argv[1:] if arguments is None else arguments):
         parser.set_defaults(**QUICK)
     parser.epilog = 'servers: ' + ', '.join(names)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.busy and C_SERVER in options.servers:
+        parser.error(f'{C_SERVER} has no Python thread: --busy needs --servers without it')
+    return options
 
 
-def _run_all(options: argparse.Namespace, console: Console) -> list[Case]:
+def _run_all(options: argparse.Namespace, console: Console, arguments: list[str]) -> list[Case]:
     names = []
     for name in options.servers:
         library = missing_library(name)
@@ -161,13 +159,15 @@ def _run_all(options: argparse.Namespace, console: Console) -> list[Case]:
             names.append(name)
     cases = []
     for connections, size in itertools.product(options.connections, options.sizes):
-        load = Load(connections, size, options.seconds)
+        load = Load(connections, size, options.seconds, rate=options.rate)
         case = run_case(names, load, options.rounds, console, options.busy)
         if case.rounds.of:
-            console.print(table_of(case, options.reference))
+            console.print(table_of(case, options.reference), soft_wrap=True)
         for error in case.rounds.errors.values():
             console.print(error, style='red', markup=False, highlight=False)
         cases.append(case)
+        if options.json:  # each time: the next case may be interrupted
+            options.json.write_text(as_json(cases, options.reference, arguments))
     console.print(f'ratio: to {options.reference}, the median of the ratios within each round')
     return cases
 
@@ -176,12 +176,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     console = Console()
     try:
-        cases = _run_all(options, console)
+        cases = _run_all(options, console, sys.argv[1:] if arguments is None else arguments)
     except (BenchmarkError, CompileError) as exc:
         console.print(str(exc), style='red', markup=False)
         return 1
-    if options.json:
-        options.json.write_text(as_json(cases, options.reference))
+    except KeyboardInterrupt:
+        return 130
     return 1 if any(case.rounds.errors for case in cases) else 0
 
 

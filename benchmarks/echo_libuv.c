@@ -2,10 +2,15 @@
  * above it is what its language and library add.
  *
  * Prints its port. Ends when it is killed. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 struct copy {
     uv_write_t request;
@@ -78,6 +83,9 @@ int main(void) {
     struct sockaddr_in address;
     int length = sizeof address;
 
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* end with who has started it */
+#endif
     check(uv_ip4_addr("127.0.0.1", 0, &address), "make an address");
     check(uv_tcp_init(loop, &listener), "make a handle");
     check(uv_tcp_bind(&listener, (struct sockaddr *) &address, 0), "bind");

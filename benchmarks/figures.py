@@ -18,6 +18,7 @@ class Case:
 
     connections: int
     size: int  # bytes
+    rate: float  # messages due per second; 0: each as soon as the one before was back
     rounds: dict[str, list[dict[str, float]]]
 
     def median(self, server: str, figure: str) -> float:
@@ -47,8 +48,9 @@ def read(path: Path) -> Figures:
     """Read what ``benchmarks.echo --json`` has written."""
     about = json.loads(path.read_text())
     cases = [
-        Case(case['load']['connections'], case['load']['size'], case['rounds'])
+        Case(load['connections'], load['size'], load.get('rate', 0), case['rounds'])
         for case in about.pop('cases')
+        for load in [case['load']]
     ]
     return Figures(cases, about)
 

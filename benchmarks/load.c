@@ -1,10 +1,14 @@
 /* Load for an echo server: many connections, each sends a message, waits until
  * all of it is back, compares every byte, and sends the next.
  *
- *     load ADDRESS CONNECTIONS SIZE SECONDS WARMUP TIMEOUT
+ *     load ADDRESS CONNECTIONS SIZE SECONDS WARMUP TIMEOUT [RATE]
  *
  * ADDRESS is host:port, [host]:port, or the path of a Unix socket (with a '/').
  * SIZE is in bytes, the times are in seconds; TIMEOUT is for one message.
+ *
+ * With RATE, so many messages are due per second, each connection's at even
+ * intervals, and latency counts from when a message was due. Without it a server
+ * that lets some connections wait gets good figures: those send little meanwhile.
  *
  * stdout gets one line of JSON at the end. stderr gets, ten times a second and
  * at each change of phase, "progress PHASE SECONDS CONNECTIONS REQUESTS", where
@@ -32,7 +36,8 @@ enum {
     BATCH = 64,          /* connections that may be on their way: servers' backlogs start at 100 */
     SHIFTS = 4096,       /* messages differ in where they start in one random text */
     BUFFER = 256 * 1024, /* bytes one read may bring */
-    TICK_MS = 20         /* the longest wait */
+    TICK_MS = 20,        /* the longest wait */
+    PACED_TICK_MS = 1    /* the same, if messages have a time */
 };
 
 static const double PROGRESS_EVERY = 0.1; /* seconds */
@@ -48,7 +53,8 @@ struct connection {
     bool writing; /* watched for writing */
     unsigned messages;
     size_t sent, got; /* bytes of this message */
-    double since;     /* when it, or the attempt to connect, began */
+    double since;     /* when it was due, or it or the attempt to connect began */
+    double sent_at;   /* when it began: what the timeout counts from */
 };
 
 struct load {
@@ -57,6 +63,7 @@ struct load {
     int connections;
     size_t size;
     double seconds, warmup, timeout;
+    double rate; /* messages per second, 0: each as soon as the one before is back */
 
     struct watch watch;
     struct connection *all;
@@ -65,7 +72,9 @@ struct load {
 
     enum phase phase;
     double phase_began, next_progress;
-    uint64_t requests; /* in this phase */
+    double paced_from;  /* when the first message is due; 0 before that is known */
+    uint64_t scheduled; /* messages whose time has come */
+    uint64_t requests;  /* in this phase */
     struct latency latency;
 
     uint64_t measured, errors;
@@ -143,11 +152,24 @@ static void send_more(struct load *load, struct connection *connection) {
     connection->writing = writing;
 }
 
+/* When the connection's next message is to be sent. */
+static double due(const struct load *load, const struct connection *connection) {
+    double before = (double) connection->messages * load->connections + (connection - load->all);
+
+    return load->paced_from + before / load->rate;
+}
+
 static void send_next(struct load *load, struct connection *connection, double time) {
+    connection->since = load->rate > 0 ? due(load, connection) : time;
+    connection->sent_at = time;
     connection->messages++;
     connection->sent = connection->got = 0;
-    connection->since = time;
     send_more(load, connection);
+}
+
+static void rest(struct load *load, struct connection *connection) {
+    connection->state = RESTING;
+    load->exchanging--;
 }
 
 static void complete(struct load *load, struct connection *connection) {
@@ -156,12 +178,23 @@ static void complete(struct load *load, struct connection *connection) {
     load->requests++;
     if (load->phase == MEASURE)
         latency_add(&load->latency, time - connection->since);
-    if (load->phase != FINISH) {
+    if (load->phase == FINISH || (load->rate > 0 && due(load, connection) > time))
+        rest(load, connection);
+    else
         send_next(load, connection, time);
-        return;
+}
+
+/* Send what has become due on connections that rest; the others do it by themselves. */
+static void send_due(struct load *load, double time) {
+    while (load->paced_from + (double) load->scheduled / load->rate <= time) {
+        struct connection *connection = &load->all[load->scheduled++ % load->connections];
+
+        if (connection->state != RESTING)
+            continue;
+        connection->state = EXCHANGING;
+        load->exchanging++;
+        send_next(load, connection, time);
     }
-    connection->state = RESTING;
-    load->exchanging--;
 }
 
 static void compare(struct load *load, struct connection *connection, size_t length) {
@@ -202,7 +235,7 @@ static void begin(struct load *load, struct connection *connection) {
 
     connection->fd = socket(family, SOCK_STREAM, 0);
     connection->state = CONNECTING;
-    connection->since = now();
+    connection->since = connection->sent_at = now();
     load->connecting++;
     if (connection->fd < 0) {
         fail(load, connection, "could not make a socket: %s", strerror(errno));
@@ -234,7 +267,12 @@ static void connected(struct load *load, struct connection *connection) {
     load->connecting--;
     load->exchanging++;
     load->open++;
-    send_next(load, connection, now());
+    if (load->rate > 0) {
+        watch_set(&load->watch, connection->fd, (int) (connection - load->all), false);
+        connection->writing = false;
+        rest(load, connection);
+    } else
+        send_next(load, connection, now());
 }
 
 /* --- phases --- */
@@ -263,9 +301,10 @@ static void enter_phase(struct load *load, enum phase phase, double time) {
 static void next_phase(struct load *load, double time) {
     double elapsed = time - load->phase_began;
 
-    if (load->phase == CONNECT && load->begun == load->connections && load->connecting == 0)
+    if (load->phase == CONNECT && load->begun == load->connections && load->connecting == 0) {
+        load->paced_from = time;
         enter_phase(load, WARM_UP, time);
-    else if (load->phase == WARM_UP && elapsed >= load->warmup)
+    } else if (load->phase == WARM_UP && elapsed >= load->warmup)
         enter_phase(load, MEASURE, time);
     else if (load->phase == MEASURE && elapsed >= load->seconds)
         enter_phase(load, FINISH, time);
@@ -276,7 +315,7 @@ static void fail_late_ones(struct load *load, double time) {
         struct connection *connection = &load->all[i];
 
         if (connection->state == CLOSED || connection->state == RESTING ||
-            time - connection->since < load->timeout)
+            time - connection->sent_at < load->timeout)
             continue;
         if (connection->state == CONNECTING)
             fail(load, connection, "could not connect in %g seconds", load->timeout);
@@ -287,7 +326,7 @@ static void fail_late_ones(struct load *load, double time) {
 }
 
 static void turn(struct load *load) {
-    int found = watch_wait(&load->watch, TICK_MS);
+    int found = watch_wait(&load->watch, load->rate > 0 ? PACED_TICK_MS : TICK_MS);
 
     for (int i = 0; i < found; i++) {
         struct ready *ready = &load->watch.ready[i];
@@ -316,6 +355,8 @@ static void run(struct load *load) {
         turn(load);
         time = now();
         next_phase(load, time);
+        if (load->rate > 0 && load->paced_from > 0 && load->phase != FINISH)
+            send_due(load, time);
         if (time >= load->next_progress) {
             fail_late_ones(load, time);
             progress(load, PHASES[load->phase], time);
@@ -375,7 +416,7 @@ static double parse_number(const char *text, double least) {
     double value = strtod(text, &end);
 
     if (*text == '\0' || *end != '\0' || !(value >= least && value <= 1e9))
-        refuse("CONNECTIONS, SIZE, SECONDS, WARMUP and TIMEOUT are numbers, the first two from 1");
+        refuse("what follows ADDRESS are numbers, CONNECTIONS and SIZE from 1");
     return value;
 }
 
@@ -393,14 +434,15 @@ static void fill(char *text, size_t length) {
 int main(int argc, char **argv) {
     static struct load load;
 
-    if (argc != 7)
-        refuse("usage: load ADDRESS CONNECTIONS SIZE SECONDS WARMUP TIMEOUT");
+    if (argc != 7 && argc != 8)
+        refuse("usage: load ADDRESS CONNECTIONS SIZE SECONDS WARMUP TIMEOUT [RATE]");
     parse_address(&load, argv[1]);
     load.connections = (int) parse_number(argv[2], 1);
     load.size = (size_t) parse_number(argv[3], 1);
     load.seconds = parse_number(argv[4], 0);
     load.warmup = parse_number(argv[5], 0);
     load.timeout = parse_number(argv[6], 0);
+    load.rate = argc == 8 ? parse_number(argv[7], 0) : 0;
     load.all = calloc(load.connections, sizeof *load.all);
     load.text = malloc(load.size + SHIFTS);
     load.buffer = malloc(BUFFER);

@@ -22,6 +22,7 @@ class Load:
     seconds: float
     warmup: float = 0.3
     timeout: float = 10.0
+    rate: float = 0  # messages due per second, or each as soon as the one before is back
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def run_load(
 
     :raises BenchmarkError: the generator could not start.
     """
-    numbers = (load.connections, load.size, load.seconds, load.warmup, load.timeout)
+    numbers = (load.connections, load.size, load.seconds, load.warmup, load.timeout, load.rate)
     command = [str(compiled('load')), address, *map(str, numbers)]
     messages: list[str] = []
     with subprocess.Popen(

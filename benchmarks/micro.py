@@ -16,15 +16,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
 from math import floor, log10
-from pathlib import Path
 from statistics import median
 
 from rich.box import SIMPLE_HEAD
@@ -32,6 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from .about import about, count, duration, target
 from .micro_rounds import (
     LIBRARIES,
     ONLY_OURS,
@@ -49,7 +46,6 @@ from .micro_rounds import (
 from .process import BenchmarkError, raise_fd_limit
 from .servers import missing_library
 
-PACKAGES = ('gruvi_cffi', 'cffi', 'greenlet', 'uvloop', 'gevent')
 FIBERS = {
     OURS: 'gruvi_cffi Fiber',
     'asyncio': 'asyncio Task',
@@ -213,26 +209,13 @@ def as_json(results: Results, plan: Plan) -> str:
     """Return all rounds, and on what they were measured."""
     return json.dumps(
         {
-            'python': sys.version,
-            'machine': platform.platform(),
-            'cores': os.cpu_count(),
-            'versions': _versions(),
+            **about(sys.argv[1:]),
             'titles': PROGRAMS,
             'plan': asdict(plan),
             **asdict(results),
         },
         indent=1,
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -250,10 +233,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         ('weighings', 'of each kind of fiber and connection'),
     ):
         parser.add_argument(
-            f'--{name}', type=int, default=getattr(plan, name), metavar='N', help=text
+            f'--{name}', type=count, default=getattr(plan, name), metavar='N', help=text
         )
-    parser.add_argument('--seconds', type=float, default=plan.seconds, help='of each round')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures to FILE')
+    parser.add_argument('--seconds', type=duration, default=plan.seconds, help='of each round')
+    parser.add_argument('--json', type=target, metavar='FILE', help='write all figures to FILE')
     parser.add_argument(
         '--quick', action='store_true', help='few short rounds, unless told otherwise'
     )
@@ -270,6 +253,8 @@ def main(arguments: list[str] | None = None) -> int:
     except BenchmarkError as exc:
         console.print(str(exc), style='red', markup=False, highlight=False)
         return 1
+    except KeyboardInterrupt:
+        return 130
     show(results, plan, console)
     if options.json:
         options.json.write_text(as_json(results, plan))

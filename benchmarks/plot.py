@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib
 
 from .figures import Case, Figures, read, size_name
+from .servers import ON_PYPY
 
 matplotlib.use('agg')
 
@@ -49,16 +50,18 @@ def draw(figures: Figures, target: Path) -> None:
 
 
 def _draw_panel(axes: Any, cases: list[Case], name: str) -> None:
-    servers = list(cases[0].rounds)
+    servers = list(dict.fromkeys(server for case in cases for server in case.rounds))
     width = 0.8 / len(servers)
     for number, server in enumerate(servers):
         places = [at + (number + 0.5) * width - 0.4 for at in range(len(cases))]
         values = [case.median(server, name) if server in case.rounds else 0 for case in cases]
         library, _, kind = server.partition('-')
+        on_pypy = kind.endswith(ON_PYPY)
         hatch = '//' if kind.startswith('stream') else 'xx' if kind.startswith('buffered') else ''
         axes.bar(
             places, values, width, label=server, color=COLOURS.get(library, '#cccccc'),
-            hatch=hatch, edgecolor='white', linewidth=0.3,
+            hatch=hatch, edgecolor='black' if on_pypy else 'white', linewidth=0.5,
+            alpha=0.5 if on_pypy else 1,
         )  # fmt: skip
     axes.set_xticks(range(len(cases)), [f'{case.connections:,} connections' for case in cases])
     axes.tick_params(labelsize=8)

@@ -11,7 +11,8 @@ import select
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -42,17 +43,18 @@ class Server:
             self._process = subprocess.Popen(
                 command or command_of(name),
                 cwd=ROOT,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # its end tells the server that we are gone
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
                 text=True,
             )
+            self._info = psutil.Process(self._process.pid)
             stack.callback(self._end)
-            assert self._process.stdout is not None
+            assert self._process.stdin is not None and self._process.stdout is not None
+            stack.enter_context(self._process.stdin)
             self._stdout = stack.enter_context(self._process.stdout)
             self.port = self._read_port()
             self._opened = stack.pop_all()
-        self._info = psutil.Process(self._process.pid)
 
     def _read_port(self) -> int:
         ready, _, _ = select.select([self._stdout], [], [], PATIENCE)
@@ -84,6 +86,25 @@ class Server:
             self._process.wait(DYING)
         self.check()
 
+    def sleep(self) -> None:
+        """Stop it, so that what it does by itself takes nothing from the others."""
+        self.check()
+        self._info.suspend()
+
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """Let it run in this block.
+
+        :raises BenchmarkError: it has ended.
+        """
+        self.check()
+        self._info.resume()
+        try:
+            yield
+        finally:
+            with suppress(psutil.Error):
+                self._info.suspend()
+
     def cpu_seconds(self) -> float:
         """Return the CPU time it has used, user and system."""
         self.check()
@@ -91,7 +112,12 @@ class Server:
         return times.user + times.system
 
     def resident_bytes(self) -> int:
+        """Return the memory that it has, or on Linux the most that it has had."""
         self.check()
+        with suppress(OSError), open(f'/proc/{self._process.pid}/status') as status:
+            for line in status:
+                if line.startswith('VmHWM:'):
+                    return int(line.split()[1]) * 1024
         return int(self._info.memory_info().rss)
 
     def unique_bytes(self) -> int:
@@ -101,6 +127,8 @@ class Server:
 
     def _end(self) -> None:
         self._process.terminate()
+        with suppress(psutil.Error):
+            self._info.resume()  # one that is stopped hears of nothing
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

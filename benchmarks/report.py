@@ -15,7 +15,6 @@ from statistics import median
 from typing import Any
 
 from .figures import Case, Figures, read, size_name
-from .plot import draw
 
 TOP = Path(__file__).parent.parent
 RESULTS = TOP / 'benchmarks' / 'results'
@@ -39,22 +38,38 @@ NAMES = {
     'asyncio-streams@pypy': 'asyncio streams on PyPy',
 }
 LIBRARIES = ('gruvi_cffi', 'asyncio', 'gevent')
-HEAD = ('server', 'requests/s', 'to libuv', 'CPU µs/request', 'p50 µs', 'p99 µs', 'peak MiB')
+HEAD = (
+    'server',
+    'requests/s',
+    'to libuv',
+    'CPU µs/request',
+    'p50 µs',
+    'p99 µs',
+    'p99.9 µs',
+    'peak MiB',
+)
+LATENCIES = ('p50_us', 'p99_us', 'p999_us')
 
 
 def rows(case: Case) -> Iterable[list[str]]:
     """Yield the lines of the table for *case*, fastest first."""
     for server in sorted(case.rounds, key=lambda name: case.median(name, 'cpu_us')):
-        ratio = case.ratio(server, 'libuv', 'requests_per_second') if 'libuv' in case.rounds else 0
         yield [
             NAMES[server],
             f'{case.median(server, "requests_per_second"):,.0f}',
-            f'{ratio:.2f}',
+            _ratio(case, server, 'libuv', 'requests_per_second'),
             f'{case.median(server, "cpu_us"):.1f}',
             f'{case.median(server, "p50_us"):,.0f}',
             f'{case.median(server, "p99_us"):,.0f}',
+            f'{case.median(server, "p999_us"):,.0f}',
             f'{case.median(server, "peak_bytes") / 2**20:.0f}',
         ]
+
+
+def _ratio(case: Case, server: str, reference: str, figure: str) -> str:
+    if reference not in case.rounds:
+        return '–'
+    return f'{case.ratio(server, reference, figure):.2f}'
 
 
 def markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
@@ -91,13 +106,29 @@ def busy_for_docs(figures: Figures) -> str:
         [
             NAMES[server],
             f'{case.median(server, "requests_per_second"):,.0f}',
-            f'{case.ratio(server, reference, "requests_per_second"):.2f}',
+            _ratio(case, server, reference, 'requests_per_second'),
             f'{case.median(server, "p99_us") / 1000:,.0f}',
         ]
         for server in case.rounds
     ]
     title = f'{case.connections:,} connections, {size_name(case.size)}'
     return list_table(title, ('server', 'requests/s', 'to uvloop Protocol', 'p99 ms'), lines)
+
+
+def latency_for_docs(figures: Figures) -> str:
+    case = figures.cases[0]
+    reference = 'uvloop-protocol'
+    lines = [
+        [
+            NAMES[server],
+            *(f'{case.median(server, name) / 1000:.1f}' for name in LATENCIES),
+            _ratio(case, server, reference, 'p99_us'),
+        ]
+        for server in case.rounds
+    ]
+    title = f'{case.connections:,} connections, {size_name(case.size)}, {case.rate:,.0f} requests/s'
+    head = ('server', 'p50 ms', 'p99 ms', 'p99.9 ms', 'p99 to uvloop Protocol')
+    return list_table(title, head, lines)
 
 
 def micro_for_docs(results: dict[str, Any]) -> str:
@@ -146,10 +177,13 @@ def replace(path: Path, name: str, text: str) -> None:
 
 
 def main() -> int:
+    from .plot import draw  # matplotlib is not on every Python that the tables are tested on
+
     figures = read(RESULTS / 'echo.json')
     replace(TOP / 'README.md', 'echo', echo_for_readme(figures))
     replace(PERFORMANCE, 'echo', echo_for_docs(figures))
     draw(figures, PICTURE)
+    replace(PERFORMANCE, 'latency', latency_for_docs(read(RESULTS / 'latency.json')))
     replace(PERFORMANCE, 'busy', busy_for_docs(read(RESULTS / 'busy.json')))
     micro = json.loads((RESULTS / 'micro.json').read_text())
     replace(PERFORMANCE, 'micro', micro_for_docs(micro))

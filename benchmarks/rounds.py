@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from statistics import median
 
 from .display import Display
 from .measure import Load, Round, measure
 from .process import BenchmarkError, Server
+from .servers import ON_PYPY
 
 Figure = Callable[[Round], float]
+
+WARM_UP = 4.0  # seconds; PyPy is as fast as it gets after that
 
 
 class Rounds:
@@ -52,6 +56,7 @@ def start(
     for name in names:
         try:
             servers[name] = stack.enter_context(closing(Server(name, commands.get(name))))
+            servers[name].sleep()
         except BenchmarkError as exc:
             rounds.fail(name, exc)
     return servers
@@ -69,7 +74,10 @@ def interleave(
                 continue
             show = display.begin(f'{name}, round {number + 1} of {count}')
             try:
-                figures = measure(servers[name], load, show)
+                with servers[name].awake():
+                    if number == 0 and name.endswith(ON_PYPY):  # its compiler has to see the load
+                        measure(servers[name], replace(load, seconds=WARM_UP))
+                    figures = measure(servers[name], load, show)
             except BenchmarkError as exc:
                 rounds.fail(name, exc)
                 display.end('failed')

@@ -9,6 +9,7 @@ server computes for ever: then it counts how often the server gives up the GIL.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 import threading
@@ -177,7 +178,15 @@ def compute() -> None:
         number += 1
 
 
+def end_with_parent() -> None:
+    """Wait for the end of stdin, which whoever has started this process holds, and exit."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os._exit(0)
+
+
 if __name__ == '__main__':
+    threading.Thread(target=end_with_parent, daemon=True).start()
     if '--busy' in sys.argv[2:]:
         threading.Thread(target=compute, daemon=True).start()
     SERVERS[sys.argv[1]]()

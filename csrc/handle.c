@@ -129,6 +129,8 @@ void gv_handle_shut(gv_handle *handle) {
     if (handle->was_blocking)
         restore_blocking(handle);
     uv_close(&handle->uv.any, close_cb);
+    if (handle->ops->shut != NULL)
+        handle->ops->shut(handle);
 }
 
 int gv_handle_close(gv_loop *loop, int64_t id) {
@@ -140,6 +142,8 @@ int gv_handle_close(gv_loop *loop, int64_t id) {
     handle = gv_handle_find(loop, id);
     if (handle == NULL)
         return UV_EBADF;
+    if (handle->type == GV_FS) /* that is no handle of libuv's */
+        return UV_EINVAL;
     if (handle->shut)
         return UV_EALREADY;
     gv_handle_shut(handle);
@@ -160,7 +164,7 @@ int gv_handle_fileno(gv_loop *loop, int64_t id) {
     if (rc < 0)
         return rc;
     handle = gv_handle_find(loop, id);
-    if (handle == NULL || handle->shut)
+    if (handle == NULL || handle->shut || handle->type == GV_FS)
         return UV_EBADF;
     return gv_handle_fd(handle);
 }

@@ -24,7 +24,15 @@ int gv_handle_fileno(gv_loop *loop, int64_t id);
 
 /* cdef: end */
 
-typedef enum { GV_TCP, GV_PIPE, GV_TTY, GV_POLL } gv_type;
+typedef enum {
+    GV_TCP,
+    GV_PIPE,
+    GV_TTY,
+    GV_POLL,
+    GV_UDP,
+    GV_FS,
+    GV_FS_EVENT
+} gv_type; /* streams come first */
 
 typedef struct gv_handle gv_handle;
 
@@ -33,8 +41,9 @@ typedef struct {
     void (*flush)(gv_handle *handle);                 /* it was marked dirty */
     void (*expired)(gv_handle *handle, uint64_t now); /* its bucket is due; fire or put back */
     void (*closing)(gv_handle *handle);               /* just before uv_close() */
+    void (*shut)(gv_handle *handle);                  /* just behind that; may be NULL */
     void (*closed)(gv_handle *handle);                /* libuv has let go of it */
-    void (*abandoned)(const gv_handle *handle);       /* by a forked child, but for its fd */
+    void (*abandoned)(const gv_handle *handle);       /* by a forked child; may be NULL */
 } gv_handle_ops;
 
 struct gv_handle {
@@ -54,6 +63,8 @@ struct gv_handle {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
         uv_poll_t poll;
+        uv_udp_t udp;
+        uv_fs_event_t fs_event;
     } uv;
 };
 

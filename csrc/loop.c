@@ -105,6 +105,7 @@ static void free_memory(gv_loop *loop) {
     uint32_t i;
 
     gv_chunks_free(loop);
+    free(loop->datagrams);
     gv_fds_free(&loop->fds);
     gv_ring_free(&loop->ring);
     for (i = 0; i < GV_SLOT_CHUNKS && loop->slots.chunks[i] != NULL; i++)
@@ -175,7 +176,8 @@ void gv_loop_abandon(gv_loop *loop) {
          * a dead listener would go on taking clients. */
         if (handle == NULL)
             continue;
-        handle->ops->abandoned(handle);
+        if (handle->ops->abandoned != NULL)
+            handle->ops->abandoned(handle);
         if (!handle->shut)
             close_fd(gv_handle_fd(handle));
     }

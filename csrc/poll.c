@@ -22,15 +22,12 @@ static void stop(gv_handle *handle) {
     uv_poll_stop(&handle->uv.poll);
 }
 
-static void closed(gv_handle *handle) {
-    close(((gv_poll *) handle)->fd); /* libuv does not */
+/* libuv watches it no more. What the caller closes next is to end at once. */
+static void let_go(gv_handle *handle) {
+    close(((gv_poll *) handle)->fd);
 }
 
-static void keep(const gv_handle *handle) {
-    (void) handle;
-}
-
-static const gv_handle_ops OPS = {ignore, never, stop, closed, keep};
+static const gv_handle_ops OPS = {ignore, never, stop, let_go, ignore, NULL};
 
 static void poll_cb(uv_poll_t *poll, int status, int events) {
     gv_handle *handle = poll->data;

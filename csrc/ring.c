@@ -21,7 +21,9 @@ static int64_t word_of(const gv_source *source, gv_kind kind) {
     case GV_CONNECTED:
     case GV_PAUSED:
     case GV_READY:
+    case GV_REFUSED:
         return source->status;
+    case GV_DONE:
     case GV_WRITTEN:
         return source->written;
     case GV_ERROR:

@@ -22,6 +22,8 @@ typedef enum {
     GV_CONNECTED, /* a: 0 or a UV_E* code */
     GV_PAUSED,    /* a: the UV_E* code for which accepting pauses; it resumes by itself */
     GV_READY,     /* a: UV_READABLE | UV_WRITABLE, or a UV_E* code */
+    GV_REFUSED,   /* a: the UV_E* code for which datagrams were not sent, or come back */
+    GV_DONE,      /* a: the result of a request, or a UV_E* code */
     GV_WRITTEN,   /* a: how many lent writes are done with, ever; their memory is free */
     GV_DRAIN,     /* the out-queue has fallen to the low watermark */
     GV_EOF,       /* the peer will send no more */
@@ -46,7 +48,7 @@ struct gv_source {
     gv_source *next;
     int64_t id;
     int64_t written;
-    int32_t status; /* of GV_CONNECTED, GV_PAUSED or GV_READY: no handle has two of them */
+    int32_t status; /* of GV_CONNECTED, GV_PAUSED, GV_READY or GV_REFUSED: no handle has two */
     int32_t error;  /* of GV_ERROR */
     uint32_t bits;  /* kinds that wait; GV_TIMEOUT has GV_DEADLINES bits, see ring.c */
 };

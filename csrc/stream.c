@@ -138,7 +138,7 @@ static void abandoned(const gv_handle *handle) {
         gv_passing_abandon(stream);
 }
 
-static const gv_handle_ops OPS = {flush, expired, closing, closed, abandoned};
+static const gv_handle_ops OPS = {flush, expired, closing, NULL, closed, abandoned};
 
 gv_stream *gv_stream_new(gv_loop *loop, gv_type type) {
     gv_stream *stream = calloc(1, type == GV_TTY ? sizeof(gv_tty) : sizeof(gv_stream));
@@ -165,7 +165,7 @@ gv_stream *gv_stream_find(gv_loop *loop, int64_t id, int *rc) {
         *rc = UV_EBADF;
         return NULL;
     }
-    if (handle->type == GV_POLL) {
+    if (handle->type >= GV_POLL) {
         *rc = UV_EINVAL;
         return NULL;
     }
@@ -296,7 +296,7 @@ int gv_stream_name(gv_loop *loop, int64_t id, int peer, gv_address *out) {
     handle = gv_handle_find(loop, id);
     if (handle == NULL)
         return UV_EBADF;
-    if (handle->type == GV_POLL || out == NULL)
+    if (handle->type >= GV_POLL || out == NULL)
         return UV_EINVAL;
     stream = (const gv_stream *) handle;
     if (peer && stream->peer.any.sa_family != 0)

@@ -9,6 +9,7 @@ from .address import getaddrinfo as getaddrinfo
 from .address import getnameinfo as getnameinfo
 from .address import paddr as paddr
 from .address import saddr as saddr
+from .datagrams import create_datagram_endpoint as create_datagram_endpoint
 from .debug import dump_fibers as dump_fibers
 from .debug import dump_fibers_on as dump_fibers_on
 from .endpoints import Client as Client
@@ -32,6 +33,7 @@ from .fibers import current_fiber as current_fiber
 from .fibers import spawn as spawn
 from .futures import FiberPool as FiberPool
 from .futures import Future as Future
+from .futures import PoolBase as PoolBase
 from .futures import ThreadPool as ThreadPool
 from .futures import as_completed as as_completed
 from .futures import blockify as blockify
@@ -48,10 +50,21 @@ from .hub import sleep as sleep
 from .hub import switch_back as switch_back
 from .hub import switchpoint as switchpoint
 from .local import local as local
+from .poll import wait_readable as wait_readable
+from .poll import wait_writable as wait_writable
+from .process import Process as Process
+from .process import ProcessError as ProcessError
 from .protocols import BaseProtocol as BaseProtocol
 from .protocols import BufferedProtocol as BufferedProtocol
+from .protocols import DatagramProtocol as DatagramProtocol
 from .protocols import MessageProtocol as MessageProtocol
 from .protocols import Protocol as Protocol
+from .resolver import Resolver as Resolver
+from .resolver import SystemResolver as SystemResolver
+from .resolver import get_resolver as get_resolver
+from .resolver import set_resolver as set_resolver
+from .signals import SignalReceiver as SignalReceiver
+from .signals import wait_signal as wait_signal
 from .stream import Stream as Stream
 from .stream import StreamBuffer as StreamBuffer
 from .stream import StreamClient as StreamClient
@@ -69,6 +82,7 @@ from .sync import Queue as Queue
 from .sync import RLock as RLock
 from .sync import Semaphore as Semaphore
 from .transports import BaseTransport as BaseTransport
+from .transports import DatagramTransport as DatagramTransport
 from .transports import Transport as Transport
 
 __all__: list[str] = []  # a star imports nothing, so that grep finds where a name comes from

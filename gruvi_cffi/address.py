@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from typing import Any, NamedTuple, Union
 
 from . import limits
-from .errors import ResolverError, Timeout
-from .hub import get_hub, switch_back, switchpoint
-from .resolver import get_resolver
+from .errors import Error, ResolverError, check_timeout
+from .hub import switchpoint
+from .lookups import Question
+from .resolver import get_lookups
 
 # The name of a Unix socket (abstract with a leading NUL), or (host, port[, flow, scope]).
 Address = Union[str, bytes, tuple[Any, ...]]
@@ -90,11 +90,14 @@ def getaddrinfo(
     protocol: int = 0,
     flags: int = 0,
     timeout: float | None = limits.RESOLVER_TIMEOUT,
+    max_age: float | None = None,
 ) -> list[AddressInfo]:
     """Look up *node* and *service*, as the system's getaddrinfo(3) does.
 
-    Numeric hosts and ports need no thread, and are there at once. The service may be a name or a
-    number. Returns at least one result.
+    Numeric hosts and ports need no resolver, and are there at once. The service may be a name or a
+    number. Returns at least one result, which may be *max_age* seconds old, by default
+    ``limits.RESOLVER_MAX_AGE``; who asks what is being asked already waits for the same answer.
+    Errors are not kept.
 
     :raises ResolverError: there is no such name or service.
     :raises Timeout: there was no answer within *timeout* seconds.
@@ -106,20 +109,29 @@ def getaddrinfo(
         # The system would take it modulo 65536.
         raise ValueError(f'need a port of 0 to 65535, not {number}')
     rest = (family, socktype, protocol)
+    found: Any
     try:
         numeric = flags | socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
         found = socket.getaddrinfo(node, service, *rest, numeric)
     except (OSError, ValueError, OverflowError):
-        args = (node, service, *rest, flags)
-        found = _in_thread(socket.getaddrinfo, args, timeout, f'look up {_show(node, service)}')
+        question = ('getaddrinfo', node, service, *rest, flags)
+        doing = f'look up {_show(node, service)}'
+        found = _ask(question, doing, timeout, max_age)
+        if not found:
+            raise ResolverError(f'could not {doing}: there is no address') from None
     return [AddressInfo(*entry) for entry in found]
 
 
 @switchpoint
 def getnameinfo(
-    sockaddr: tuple[Any, ...], flags: int = 0, timeout: float | None = limits.RESOLVER_TIMEOUT
+    sockaddr: tuple[Any, ...],
+    flags: int = 0,
+    timeout: float | None = limits.RESOLVER_TIMEOUT,
+    max_age: float | None = None,
 ) -> tuple[str, str]:
     """Return the name of the host and of the service at *sockaddr*, as getnameinfo(3) does.
+
+    The answer may be *max_age* seconds old, as that of ``getaddrinfo()``.
 
     :raises ResolverError: there is none, or *sockaddr* is no address.
     :raises Timeout: there was no answer within *timeout* seconds.
@@ -127,12 +139,24 @@ def getnameinfo(
     doing = f'look up the name of {saddr(sockaddr)}'
     numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
     if flags & numeric != numeric:
-        name: tuple[str, str] = _in_thread(socket.getnameinfo, (sockaddr, flags), timeout, doing)
-        return name
+        host, service = _ask(('getnameinfo', sockaddr, flags), doing, timeout, max_age)
+        return host, service
     try:
         return socket.getnameinfo(sockaddr, flags)
     except OSError as error:
         raise ResolverError.from_gaierror(error, doing) from None
+
+
+def forget_address(
+    node: str | bytes | None,
+    service: str | bytes | int | None,
+    family: int = 0,
+    socktype: int = 0,
+    protocol: int = 0,
+    flags: int = 0,
+) -> None:
+    """Have ``getaddrinfo()`` ask again: what it has returned for the same is of no use."""
+    get_lookups().forget(('getaddrinfo', node, service, family, socktype, protocol, flags))
 
 
 def _is_number(service: str | bytes | None) -> bool:
@@ -145,19 +169,14 @@ def _show(node: str | bytes | None, service: str | bytes | int | None) -> str:
     return f'{node!r}' if service in (0, None) else f'{node!r} with service {service!r}'
 
 
-def _in_thread(
-    function: Callable[..., Any], args: tuple[Any, ...], timeout: float | None, doing: str
-) -> Any:
-    hub = get_hub()
-    with switch_back(timeout) as switcher:
-        # When nobody waits any more, it is inactive: a late answer is dropped.
-        get_resolver().submit(function, args, switcher)
-        try:
-            (result, error), _ = hub.switch()
-        except Timeout as expired:
-            if expired is not switcher.timeout:
-                raise
-            raise Timeout(f'could not {doing} within {timeout} seconds') from None
-    if error is not None:
+def _ask(
+    question: Question, doing: str, timeout: float | None, max_age: float | None
+) -> tuple[Any, ...]:
+    check_timeout(timeout)
+    age = limits.RESOLVER_MAX_AGE if max_age is None else max_age
+    try:
+        return get_lookups().ask(question, doing, timeout, age)
+    except Error:
+        raise  # it says what it could not do
+    except OSError as error:
         raise ResolverError.from_gaierror(error, doing) from None
-    return result

@@ -18,14 +18,14 @@ from ._native.pipe import PipeHandle
 from ._native.stream import StreamHandle
 from ._native.tcp import TcpHandle
 from ._native.tty import TtyHandle
-from .address import AddressInfo, getaddrinfo, saddr
+from .address import AddressInfo, forget_address, getaddrinfo, saddr
 from .errors import ConnectTimeout, Timeout, TransportError, check_timeout
 from .hub import Hub, sleep, switch_back
 
 Target = Union[str, bytes, 'os.PathLike[str]', tuple[Any, ...], int, socket.socket, StreamHandle]
 
 # Seconds; a full backlog empties soon or not at all.
-_RETRY_DELAYS = (0.001, 0.005, 0.01, 0.05, 0.1)
+RETRY_DELAYS = (0.001, 0.005, 0.01, 0.05, 0.1)
 
 
 class Deadline:
@@ -102,7 +102,7 @@ def connect_unix(hub: Hub, name: str | bytes, deadline: Deadline) -> StreamHandl
     """
     handle = PipeHandle(hub.loop)
     race = _Race(hub)
-    delays = itertools.chain(_RETRY_DELAYS, itertools.repeat(_RETRY_DELAYS[-1]))
+    delays = itertools.chain(RETRY_DELAYS, itertools.repeat(RETRY_DELAYS[-1]))
     try:
         while True:
             try:
@@ -141,7 +141,13 @@ def connect_tcp(
     """
     found = _look_up(address, family, flags, deadline)
     local = None if local_address is None else _look_up(local_address, family, 0, deadline)
-    return _Race(hub, interleave(found), local).run(deadline)
+    try:
+        return _Race(hub, interleave(found), local).run(deadline)
+    except TransportError:
+        # The host may have moved.
+        host, port = address[:2]
+        forget_address(host, port, family, socket.SOCK_STREAM, 0, flags)
+        raise
 
 
 def _look_up(

@@ -12,7 +12,7 @@ from typing import Any
 
 from .carriers import BareFiber
 from .hub import Hub
-from .threads import hubs
+from .threads import all_hubs
 
 __all__ = ['dump_fibers', 'dump_fibers_on']
 
@@ -22,7 +22,7 @@ _SWITCHPOINT = re.compile(r'<switchpoint (.*)>')
 def dump_fibers() -> str:
     """Return name, age, what it waits for and stack of each fiber of the process."""
     parts = []
-    for hub in sorted(hubs, key=lambda hub: hub.thread):
+    for hub in sorted(all_hubs(), key=lambda hub: hub.thread):
         running = sys._current_frames().get(hub.thread)
         for fiber in [hub.root, *sorted(hub.fibers.copy(), key=_begun)]:
             parts.append(_describe(hub, fiber, running))

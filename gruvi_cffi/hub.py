@@ -18,15 +18,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import get_ident
 from time import monotonic
-from typing import Any, Optional, Protocol
+from typing import Any, Optional
 
 from greenlet import GreenletExit, getcurrent, greenlet
 from greenlet import error as GreenletError  # noqa: N812 - it is a class
 
 from . import closing, limits, threads
 from ._native.loop import Loop
+from .calls import Call, NoLoop, Resumable
 from .carriers import BareFiber, Carriers, adopt, current_fiber
-from .signals import Signals
+from .interrupts import Interrupts
+from .pollers import Poller
 from .switchback import Nap, SwitchBack, Throw
 from .switchpoints import assert_no_switchpoints, refuse, sections, switchpoint
 from .timers import Timer, Timers
@@ -35,39 +37,8 @@ __all__ = ['Hub', 'assert_no_switchpoints', 'get_hub', 'sleep', 'switch_back', '
 
 _log = logging.getLogger('gruvi_cffi.hub')
 
+_stuck: list[Loop] = []  # loops that cannot be closed
 _LONGEST_WAIT = 1 << 30  # ms; libuv takes an int
-
-
-class _Resumable(Protocol):
-    """What the hub can be asked to continue. It must do so once, however often it is called."""
-
-    def resume(self) -> None: ...
-
-
-class _Call:
-    """A call that the hub is asked to make."""
-
-    __slots__ = ('_args', '_callback', '_hub')
-
-    def __init__(self, hub: Hub, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self._hub = hub
-        self._callback: Optional[Callable[..., object]] = callback
-        self._args = args
-
-    def resume(self) -> None:
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            self._hub.call(callback, self._args)
-
-
-class _NoLoop:
-    """In place of the loop, once the hub is closed: nobody waits."""
-
-    waiting = False
-    failure = None
-
-    def wake(self) -> None:
-        """Wake nobody."""
 
 
 class Hub:
@@ -94,18 +65,28 @@ class Hub:
         self.timers = Timers()
         adopt(self._greenlet, 'Hub')
         self._poller: Any = self.loop
-        self._ready: deque[_Resumable] = deque()
+        self._ready: deque[Resumable] = deque()
         # make_ready() for the hub's own thread, where nobody has to be woken; no signal handler.
         self.enqueue = self._ready.append
-        self._sleepers: list[_Resumable] = []
-        self._rising: list[_Resumable] = []
+        self._sleepers: list[Resumable] = []
+        self._rising: list[Resumable] = []
         self._unpolled = 0  # entries that ran since the last poll
         self._in_callback = False
         self._stopping = False
+        self._struck: Optional[BaseException] = None  # what the root fiber is still to be told
         self.inherited = False  # True in a forked child
         self.exiting = False  # True when the process ends: what is given up then is no surprise
         self.gone = ''  # why it cannot be used any more
-        self._signals = Signals.install(self)
+        self._interrupts = Interrupts.install(self)
+        self._pollers: Optional[Poller] = None
+
+    @property
+    def poll(self) -> Poller:
+        """Callbacks for descriptors that somebody else reads and writes."""
+        self.check()
+        if self._pollers is None:
+            self._pollers = Poller(self.loop)
+        return self._pollers
 
     @property
     def parent(self) -> greenlet | None:
@@ -144,13 +125,13 @@ class Hub:
         except GreenletError as error:
             raise RuntimeError(f'cannot switch to the hub: {error}') from None
 
-    def sleep_once(self, entry: _Resumable) -> None:
+    def sleep_once(self, entry: Resumable) -> None:
         """Resume *entry* at the end of the next turn, behind whatever that turn makes ready."""
         self._sleepers.append(entry)
 
     # What may be called from any thread, signal handler or finalizer.
 
-    def make_ready(self, entry: _Resumable) -> None:
+    def make_ready(self, entry: Resumable) -> None:
         """Resume *entry* in the next turn. A closed hub ignores it."""
         self._ready.append(entry)
         # The hub says that it waits before it looks once more whether anything is ready.
@@ -168,7 +149,7 @@ class Hub:
         if not callable(callback):
             raise TypeError(f'need something to call, not {callback!r}')
         self.check()
-        self.make_ready(_Call(self, callback, args))
+        self.make_ready(Call(self, callback, args))
 
     # Timers.
 
@@ -194,26 +175,30 @@ class Hub:
             raise RuntimeError('a hub can only be closed in the root fiber of its thread')
         if self.gone:
             return
-        if self._signals is not None:
-            self._signals.close()
-            self._signals = None
+        if self._interrupts is not None:
+            self._interrupts.close()
+            self._interrupts = None
         closing.end_all(self)
         self._stopping = True
         self.to_hub()
         self.gone = 'the hub is closed'
-        self._poller = _NoLoop()
+        self._poller = NoLoop()
         loop, self.loop = self.loop, None
-        loop.close()
+        if loop.handles:  # a thread that is stuck will want to tell it one day
+            _log.warning('%d operations on files did not end with their hub', len(loop.handles))
+            _stuck.append(loop)
+        else:
+            loop.close()
 
     def abandon(self) -> None:
         """Let go of what belongs to the parent process, in a forked child."""
         self.inherited = True
         self.gone = 'the hub belongs to the parent process'
         self._stopping = True
-        self._poller = _NoLoop()
-        if self._signals is not None:
-            self._signals.abandon()
-            self._signals = None
+        self._poller = NoLoop()
+        if self._interrupts is not None:
+            self._interrupts.abandon()
+            self._interrupts = None
         if self.loop is not None:
             self.loop.abandon()
 
@@ -255,16 +240,38 @@ class Hub:
         return throw
 
     def _run(self) -> None:
-        while not self._stopping:
+        # What a signal handler raises may strike anywhere, also where a loop begins again, and
+        # without a hub all would wait for ever. So one loop catches what strikes the other.
+        while True:
             try:
-                self._turn()
+                return self._run_turns()
             except GreenletExit:
                 return
             except BaseException as error:
                 if self.gone:
-                    raise  # to the root fiber: whoever waits would wait for ever
-                self.raise_in_root(error)
-        self.carriers.free(len(self.carriers.idle))
+                    raise  # to the root fiber
+                self._struck = error
+
+    def _run_turns(self) -> None:
+        while True:
+            try:
+                if self._struck is not None:
+                    self._recover(self._struck)
+                while not self._stopping:
+                    self._turn()
+                return self.carriers.free(len(self.carriers.idle))
+            except GreenletExit:
+                raise
+            except BaseException as error:
+                if self.gone:
+                    raise
+                self._struck = error
+
+    def _recover(self, error: BaseException) -> None:
+        sections.pop(self.thread, None)
+        self._in_callback = False
+        self.raise_in_root(error)
+        self._struck = None
 
     def _turn(self) -> None:
         ready = self._ready
@@ -324,13 +331,13 @@ class Hub:
     def _longest_wait(self) -> int:
         """Return how long the poll may wait, in ms, or -1."""
         when = self.timers.nearest()
-        if when is None and self._signals is None:
+        if when is None and self._interrupts is None:
             return -1
         now = monotonic()
         wait = -1
         if when is not None:
             wait = min(max(0, math.ceil((when - now) * 1000)), _LONGEST_WAIT)
-        return wait if self._signals is None else self._signals.longest_wait(now, wait)
+        return wait if self._interrupts is None else self._interrupts.longest_wait(now, wait)
 
     def _run_timers(self) -> None:
         timers = self.timers
@@ -384,13 +391,13 @@ def sleep(secs: float | None) -> None:
     hub = get_hub()
     nap = Nap(current_fiber())
     timer = None
-    if secs is not None and secs > 0:
-        timer = hub.call_later(secs, hub.make_ready, nap)
-    elif secs == 0:
-        hub.sleep_once(nap)
-    elif secs is not None:
-        raise ValueError(f'cannot sleep {secs} seconds')
     try:
+        if secs is not None and secs > 0:
+            timer = hub.call_later(secs, hub.make_ready, nap)
+        elif secs == 0:
+            hub.sleep_once(nap)
+        elif secs is not None:
+            raise ValueError(f'cannot sleep {secs} seconds')
         hub.switch()
     finally:
         nap.done = True

@@ -1,4 +1,8 @@
-"""Loggers that know the thread and the fiber, and put what they say about an object in front."""
+"""Which hub and which fiber a message is from, for the logging of the standard library.
+
+``ContextFilter`` tells the handlers of a program. Loggers of ``get_logger()`` put it in front of
+what they say, together with an object that it is about.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import Any
 
 from greenlet import getcurrent
 
-__all__ = ['TRACE', 'ContextLogger', 'get_logger']
+__all__ = ['TRACE', 'ContextFilter', 'ContextLogger', 'get_logger']
 
 TRACE = 5  # finer than DEBUG
 logging.addLevelName(TRACE, 'TRACE')
@@ -68,16 +72,17 @@ class ContextLogger:
         if not logger.isEnabledFor(level):
             return
         own = {key: kwargs.pop(key) for key in _OWN if key in kwargs}
-        text = msg.format(*args, **kwargs) if args or kwargs else msg
-        name, line, function = '(unknown file)', 0, '(unknown function)'
+        text = _format(msg, args, kwargs) if args or kwargs else msg
+        name, line, function, stack = '(unknown file)', 0, '(unknown function)', None
         place = ''
-        if logger.isEnabledFor(logging.DEBUG):
-            name, line, function, _ = logger.findCaller(stacklevel=_STACKLEVEL)
+        if logger.isEnabledFor(logging.DEBUG) or own.get('stack_info'):
+            above = _STACKLEVEL + own.get('stacklevel', 1) - 1
+            name, line, function, stack = logger.findCaller(own.get('stack_info', False), above)
             place = f'{name.rpartition("/")[2]}:{line}'
-        head = f'[{_where()}|{self.context or "-"}|{place}] '
+        head = f'[{"/".join(_where())}|{self.context or "-"}|{place}] '
         record = logger.makeRecord(
-            logger.name, level, name, line, head + text, (), own.get('exc_info'),
-            function, own.get('extra'), own.get('stack_info'),
+            logger.name, level, name, line, head + text, (), _raised(own.get('exc_info')),
+            function, own.get('extra'), stack,
         )  # fmt: skip
         logger.handle(record)
 
@@ -86,7 +91,34 @@ class ContextLogger:
 # frames by itself.
 _STACKLEVEL = 3 if sys.version_info >= (3, 11) else 1
 
-_OWN = ('exc_info', 'stack_info', 'extra')
+_OWN = ('exc_info', 'stack_info', 'stacklevel', 'extra')
+
+
+def _format(msg: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    try:
+        return msg.format(*args, **kwargs)
+    except Exception as error:  # a message is no reason to fail
+        return f'{msg} (not formatted with {args!r} and {kwargs!r}: {error!r})'
+
+
+def _raised(given: Any) -> Any:
+    """Return what a record has as exc_info for what a caller may have given."""
+    if isinstance(given, BaseException):
+        return type(given), given, given.__traceback__
+    if given and not isinstance(given, tuple):
+        return sys.exc_info()
+    return given
+
+
+class ContextFilter(logging.Filter):
+    """Gives records ``hub``, the thread whose hub it is, and ``fiber``. It lets all of them pass.
+
+    Added to a handler, it is asked in the fiber that says something, whatever logger that uses.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.hub, record.fiber = _where()
+        return True
 
 
 def get_logger(context: object = None, name: str = 'gruvi_cffi') -> ContextLogger:
@@ -105,8 +137,7 @@ def get_logger(context: object = None, name: str = 'gruvi_cffi') -> ContextLogge
     return ContextLogger(logging.getLogger(name), context)
 
 
-def _where() -> str:
+def _where() -> tuple[str, str]:
     thread = threading.current_thread().name
     fiber = getattr(getcurrent(), 'fiber', None)
-    name = 'Root' if fiber is None else fiber.name
-    return f'{"Main" if thread == "MainThread" else thread}/{name}'
+    return 'Main' if thread == 'MainThread' else thread, 'Root' if fiber is None else fiber.name

@@ -10,7 +10,14 @@ from .errors import ProtocolError
 from .fibers import Fiber, spawn
 from .logging import get_logger
 
-__all__ = ['BaseProtocol', 'BufferedProtocol', 'MessageProtocol', 'Protocol', 'ProtocolError']
+__all__ = [
+    'BaseProtocol',
+    'BufferedProtocol',
+    'DatagramProtocol',
+    'MessageProtocol',
+    'Protocol',
+    'ProtocolError',
+]
 
 
 class BaseProtocol:
@@ -43,6 +50,16 @@ class Protocol(BaseProtocol):
     def eof_received(self) -> bool | None:
         """The peer will send no more. A true result keeps the connection open for writing."""
         return None
+
+
+class DatagramProtocol(BaseProtocol):
+    """A protocol for datagrams."""
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        """*data*, which may be empty, has come from *addr*."""
+
+    def error_received(self, exc: OSError) -> None:
+        """A datagram was not sent, or came back (ECONNREFUSED). The transport stays open."""
 
 
 class BufferedProtocol(BaseProtocol):

@@ -1,91 +1,112 @@
-"""A few daemon threads for name resolution, which nothing else shares.
-
-libuv's own pool also serves files, and waits at exit for lookups that may take half a minute.
-"""
+"""Who looks up names: the system, or an object of the application."""
 
 from __future__ import annotations
 
 import os
-import queue
-import threading
-from collections.abc import Callable
-from typing import Any, Protocol
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Optional, Protocol, Union
 
-from . import limits
-from .errors import ResolverError
+from .hub import get_hub, switch_back, switchpoint
+from .lookups import Lookups
+from .resolverthreads import get_threads
 
+__all__ = ['Resolver', 'SystemResolver', 'get_resolver', 'set_resolver']
 
-class _Waiter(Protocol):
-    """Who waits for an answer, as long as it is active."""
-
-    @property
-    def active(self) -> bool: ...
-
-    def __call__(self, result: Any, error: OSError | None) -> None: ...
+Text = Union[str, bytes, None]
+Found = tuple[int, int, int, str, tuple[Any, ...]]  # as the socket module has it
 
 
-_Job = tuple[Callable[..., Any], tuple[Any, ...], _Waiter]
+class Resolver(Protocol):
+    """What an object needs to be given to ``set_resolver()``.
 
+    Its methods are called in a fiber of their own and may wait as fibers do. What blocks belongs
+    into ``blocking()``. They are cancelled when nobody waits for the answer any more, and may be
+    called in several threads at once. A name that cannot be looked up is a ``ResolverError``, or
+    any other OSError.
+    """
 
-class Resolver:
-    """Runs blocking lookups; a thread is started when a job comes and none is idle."""
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._threads = 0
-        self._busy = 0  # jobs that wait or run
-
-    def submit(
+    def getaddrinfo(
         self,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        waiter: _Waiter,
-    ) -> None:
-        """Call ``waiter(result, error)`` from a thread once ``function(*args)`` has ended.
+        node: Text,
+        service: str | bytes | int | None,
+        family: int,
+        socktype: int,
+        protocol: int,
+        flags: int,
+    ) -> Sequence[Found]:
+        """Return the addresses of *node*, as ``socket.getaddrinfo()`` does."""
 
-        :raises ResolverError: too many lookups wait already.
-        """
-        with self._lock:
-            if self._busy >= limits.RESOLVER_QUEUE:
-                raise ResolverError(f'{self._busy} lookups wait already')
-            self._busy += 1
-            if self._threads < min(self._busy, limits.RESOLVER_THREADS):
-                self._threads += 1
-                name = f'gruvi-resolver-{self._threads}'
-                threading.Thread(target=self._work, name=name, daemon=True).start()
-        self._jobs.put((function, args, waiter))
-
-    def _work(self) -> None:
-        while True:
-            function, args, waiter = self._jobs.get()
-            result: Any = None
-            error: OSError | None = None
-            try:
-                # While names are looked up in vain, those whom nobody waits for pile up.
-                if waiter.active:
-                    result = function(*args)
-            except OSError as exc:
-                error = exc
-            except Exception as exc:  # a name that cannot be encoded, say
-                error = OSError(str(exc))
-            with self._lock:
-                self._busy -= 1
-            waiter(result, error)
-            del function, args, waiter, result, error  # not until the next job
+    def getnameinfo(self, sockaddr: tuple[Any, ...], flags: int) -> tuple[str, str]:
+        """Return the names of a host and a service, as ``socket.getnameinfo()`` does."""
 
 
-_resolver = Resolver()
+class SystemResolver:
+    """Asks getaddrinfo(3) and getnameinfo(3), in a few daemon threads that do nothing else."""
+
+    @switchpoint
+    def getaddrinfo(
+        self,
+        node: Text,
+        service: str | bytes | int | None,
+        family: int,
+        socktype: int,
+        protocol: int,
+        flags: int,
+    ) -> Sequence[Found]:
+        """See ``Resolver.getaddrinfo()``."""
+        args = (node, service, family, socktype, protocol, flags)
+        found: Sequence[Found] = _in_thread(socket.getaddrinfo, args)
+        return found
+
+    @switchpoint
+    def getnameinfo(self, sockaddr: tuple[Any, ...], flags: int) -> tuple[str, str]:
+        """See ``Resolver.getnameinfo()``."""
+        names: tuple[str, str] = _in_thread(socket.getnameinfo, (sockaddr, flags))
+        return names
+
+
+def _in_thread(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    hub = get_hub()
+    with switch_back() as switcher:
+        # When nobody waits any more, it is inactive: a late answer is dropped.
+        get_threads().submit(function, args, switcher)
+        (result, error), _ = hub.switch()
+    if error is not None:
+        raise error
+    return result
+
+
+_lookups = Lookups(SystemResolver())
 
 
 def get_resolver() -> Resolver:
-    """Return the resolver that all threads share."""
-    return _resolver
+    """Return the resolver that all threads use: what was set, or a ``SystemResolver``."""
+    return _lookups.resolver
+
+
+def set_resolver(resolver: Optional[Resolver]) -> None:
+    """Make all threads use *resolver* from now on; None is the system's.
+
+    What was answered so far is forgotten, also if it is the same as before.
+
+    :raises TypeError: it has not both methods.
+    """
+    global _lookups
+    resolver = SystemResolver() if resolver is None else resolver
+    for method in ('getaddrinfo', 'getnameinfo'):
+        if not callable(getattr(resolver, method, None)):
+            raise TypeError(f'need a resolver, which has {method}(), not {resolver!r}')
+    _lookups = Lookups(resolver)
+
+
+def get_lookups() -> Lookups:
+    """Return what all questions go through."""
+    return _lookups
 
 
 def _after_fork() -> None:
-    global _resolver
-    _resolver = Resolver()  # no thread has come along
+    set_resolver(_lookups.resolver)  # who was asked, and who holds the lock, stays in the parent
 
 
 if hasattr(os, 'register_at_fork'):

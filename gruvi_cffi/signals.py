@@ -1,130 +1,265 @@
-"""Signals in the main thread's hub.
+"""Waiting for signals.
 
-    signal --> C handler --> socketpair --> the loop wakes --> Python's handler runs
-                                                                 SIGINT: ours, below
+    signal --> the main thread runs our handler --> every receiver of the signal --> its fiber
 
-libuv waits on after a signal, and Python's handlers run only between two bytecodes. So Python is
-told to write each signal's number to a socket pair, and the loop watches the other end.
-
-A KeyboardInterrupt in the middle of the hub would lose what it was about to do, so SIGINT, if its
-handler is Python's own, raises it in the root fiber, in the next turn. A second one that comes
-before that raises where it is, so that a fiber that computes for ever can be stopped; but never in
-the hub.
+Python runs handlers in the main thread alone, and only that can set them. Ours is there as long as
+somebody wants the signal. What was there before comes back afterwards, unless somebody has set
+another one meanwhile.
 """
 
 from __future__ import annotations
 
-import contextlib
+import os
 import signal
-import socket
-import sys
 import threading
-from types import FrameType
-from typing import Any, Optional, Protocol
+from collections import deque
+from collections.abc import Callable, Iterable
+from time import monotonic
+from types import FrameType, TracebackType
+from typing import Any, Union
 
-from greenlet import getcurrent
+from . import limits, threads
+from .errors import Timeout, check_timeout
+from .hub import Hub, get_hub, switchpoint
+from .sync import Event
 
-from ._native.poll import READABLE, PollHandle
-from .carriers import BareFiber
-from .switchback import Throw
+__all__ = ['SignalReceiver', 'wait_signal']
 
-# On PyPy another thread may have seen the signal that has woken us, and the handler runs when this
-# one has been away once more.
-_LATE_HANDLERS = sys.implementation.name == 'pypy'
+_Handler = Union[Callable[[int, Any], Any], int]
 
-_RECHECK = 0.02  # seconds; how long a signal may go unnoticed after someone took the wakeup fd
+# Windows has neither.
+_UNCATCHABLE = {getattr(signal, name, 0) for name in ('SIGKILL', 'SIGSTOP')}
 
-
-class _Hub(Protocol):
-    ignore_interrupt: bool
-    loop: Any
-    root: BareFiber
-    carriers: Any
-
-    def raise_in_root(self, error: BaseException) -> Throw: ...
+_receivers: dict[int, dict[SignalReceiver, None]] = {}  # who wants a signal, in order
+_previous: dict[int, _Handler] = {}  # what was there before our handler
+_unreceived: set[int] = set()  # what has come, and no receiver has returned it
 
 
-class Signals:
-    """What the main thread's hub does about signals, until ``close()``."""
+class SignalReceiver:
+    """The *signums* that come while the block runs, in their order; an iterator that waits.
 
-    def __init__(self, hub: _Hub) -> None:
-        self._hub = hub
-        self._pending: Optional[Throw] = None
-        self._checked = 0.0
-        self._receiver, self._sender = socket.socketpair()
-        self._receiver.setblocking(False)
-        self._sender.setblocking(False)
-        self._poll = PollHandle(hub.loop, self._receiver.fileno())
-        self._poll.owner = self
-        self._poll.start(READABLE)
-        self._previous = self._take_wakeup_fd()
-        self._handler = self._interrupted
-        self._took_sigint = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._took_sigint:
-            signal.signal(signal.SIGINT, self._handler)
+    What comes again before it was received is received once, as with signals between processes.
+    Every receiver of a signal gets it; what would handle it otherwise does not, not even the
+    KeyboardInterrupt of SIGINT. What nobody has received when the last receiver of that signal ends
+    is sent again, to what handles it then.
 
-    @classmethod
-    def install(cls, hub: _Hub) -> Signals | None:
-        """Return what serves *hub*; None in any thread but the main one: it gets no signals."""
-        if threading.current_thread() is not threading.main_thread():
-            return None
-        return cls(hub)
+    Outside of the main thread, that has to have a hub that runs. A forked child receives nothing.
 
-    def longest_wait(self, now: float, wait: int) -> int:
-        """Return how long the loop may wait in ms (-1: for ever) if *wait* is what it would like.
+    :raises ValueError: one is no signal, or cannot be caught.
+    """
 
-        Others may take the wakeup fd (asyncio.run() does). To look costs a few system calls, so it
-        is not done in each turn: a long wait comes only right after a look, a short one otherwise.
+    def __init__(self, *signums: int) -> None:
+        if not signums:
+            raise ValueError('need a signal to receive')
+        self._names = {signum: _check(signum) for signum in signums}
+        self._arrived: deque[int] = deque()
+        self._changed = Event()
+        self._open = False
+
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__} of {self._show()}>'
+
+    @switchpoint
+    def __enter__(self) -> SignalReceiver:
+        """Begin to receive.
+
+        :raises RuntimeError: it is in use; what handles a signal was not set by Python; or this is
+            not the main thread, and that has no hub that runs.
         """
-        if 0 <= wait <= _RECHECK * 1000:
-            return wait
-        if now - self._checked < _RECHECK or _LATE_HANDLERS:
-            return int(_RECHECK * 1000)
-        self._checked = now
-        self._take_wakeup_fd()
-        return wait
+        if self._open:
+            raise RuntimeError('the receiver is in use already')
+        get_hub()  # first: if a hub began later, our handler would keep it from taking SIGINT
+        self._open = True
+        self._arrived.clear()
+        for signum in self._names:
+            _receivers.setdefault(signum, {})[self] = None
+        try:
+            for signum in self._names:
+                _want(signum)
+        except BaseException:
+            self._leave()
+            raise
+        return self
 
-    def handle_ready(self, events: int, error: Exception | None) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._receiver.recv(4096):
-                pass
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave()
 
-    def handle_closed(self) -> None:
-        self._receiver.close()
-        self._sender.close()
+    def __iter__(self) -> SignalReceiver:
+        return self
 
-    def close(self) -> None:
-        """Give back what was taken; the socket pair is closed in a later turn."""
-        self._restore()
-        self._poll.close()
+    @switchpoint
+    def __next__(self) -> int:
+        """Wait for the next signal. There is none once the block was left."""
+        signum = self._next(None)
+        if signum is None:
+            raise StopIteration
+        return signum
 
-    def abandon(self) -> None:
-        """Give back what was taken, in a forked child."""
-        self._restore()
-        self._receiver.close()
-        self._sender.close()
+    @switchpoint
+    def receive(self, timeout: float | None = None) -> int:
+        """Wait for the next signal, and return its number.
 
-    def _restore(self) -> None:
-        if self._took_sigint and signal.getsignal(signal.SIGINT) == self._handler:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        current = signal.set_wakeup_fd(-1)
-        if current == self._sender.fileno():
-            current = self._previous
-        signal.set_wakeup_fd(current)
+        :raises Timeout: there was none within *timeout* seconds.
+        :raises RuntimeError: the block was left, or is the parent process's.
+        """
+        check_timeout(timeout)
+        signum = self._next(timeout)
+        if signum is None:
+            raise RuntimeError(f'{self._show()} can be received only inside of the block')
+        return signum
 
-    def _take_wakeup_fd(self) -> int:
-        return signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
+    def deliver(self, signum: int) -> None:
+        """Take what has come. Called by the handler, between any two bytecodes."""
+        if signum not in self._arrived:
+            self._arrived.append(signum)
+        self._changed.set()
 
-    def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        hub = self._hub
-        if hub.ignore_interrupt:
-            return
-        if self._pending is None or self._pending.done:
-            self._pending = hub.raise_in_root(KeyboardInterrupt('SIGINT received'))
-            return
-        current = getcurrent()
-        if current is hub.carriers.parent:
-            return
-        if current is hub.root.carrier:
-            self._pending.done = True
-        raise KeyboardInterrupt('SIGINT received')
+    def forget(self) -> None:
+        """Receive no more, and wake who waits."""
+        self._open = False
+        self._changed.set()
+
+    def _next(self, timeout: float | None) -> int | None:
+        until = None if timeout is None else monotonic() + timeout
+        while self._open:
+            if self._arrived:
+                signum = self._arrived.popleft()
+                _unreceived.discard(signum)
+                return self._names[signum]
+            self._changed.clear()
+            if self._arrived or not self._open:
+                continue  # it came before the event was clear
+            left = None if until is None else max(0.0, until - monotonic())
+            if not self._changed.wait(left):
+                raise Timeout(f'there was no {self._show()} within {timeout} seconds')
+        return None
+
+    def _leave(self) -> None:
+        self.forget()
+        for signum in self._names:
+            _receivers[signum].pop(self, None)
+            if not _receivers[signum]:
+                _release(signum)
+
+    def _show(self) -> str:
+        return ' or '.join(getattr(each, 'name', f'signal {each}') for each in self._names.values())
+
+
+@switchpoint
+def wait_signal(signum: int | Iterable[int], timeout: float | None = None) -> int:
+    """Wait for the signal *signum*, or the first of several, and return its number.
+
+    Between two calls nobody catches it; whoever waits in a loop wants a ``SignalReceiver``.
+
+    :raises Timeout: it did not come within *timeout* seconds.
+    :raises ValueError: it is no signal, or cannot be caught.
+    :raises RuntimeError: as at the beginning of a ``SignalReceiver``.
+    """
+    signums = (signum,) if isinstance(signum, int) else signum
+    with SignalReceiver(*signums) as receiver:
+        return receiver.receive(timeout)
+
+
+def _check(signum: int) -> int:
+    """Return *signum* as Python has it: with a name, if it has one."""
+    for known in signal.valid_signals():
+        if known == signum:
+            if known in _UNCATCHABLE:
+                raise ValueError(f'{signal.Signals(known).name} cannot be caught')
+            return known
+    raise ValueError(f'{signum!r} is no signal')
+
+
+# The one handler. A receiver may come and go in any thread; what is to be changed then is found
+# out in the main thread, where no two are at it.
+
+
+def _handle(signum: int, frame: FrameType | None) -> None:
+    receivers = list(_receivers[signum])
+    _unreceived.add(signum)
+    for receiver in receivers:
+        receiver.deliver(signum)
+    if not receivers:
+        _adjust(signum)
+
+
+def _adjust(signum: int) -> None:
+    """Set our handler if somebody wants the signal, else put back what there was."""
+    current = signal.getsignal(signum)
+    if not _receivers[signum]:
+        again = signum in _unreceived
+        _unreceived.discard(signum)
+        if current is _handle:
+            signal.signal(signum, _previous[signum])
+            if again:
+                signal.raise_signal(signum)
+    elif current is None:
+        raise RuntimeError(f'what handles signal {signum} could not be put back: it is not Python')
+    elif current is not _handle:
+        _previous[signum] = current
+        signal.signal(signum, _handle)
+
+
+def _want(signum: int) -> None:
+    if threading.current_thread() is threading.main_thread():
+        _adjust(signum)
+    elif signal.getsignal(signum) is not _handle:
+        _ask_main_thread(signum)
+
+
+def _ask_main_thread(signum: int) -> None:
+    hub = _main_hub()
+    if hub is None:
+        raise RuntimeError('only the main thread can catch signals, and it has no hub')
+    errors: list[Exception] = []
+    done = Event()
+
+    def adjust() -> None:
+        try:
+            _adjust(signum)
+        except Exception as error:
+            errors.append(error)
+        done.set()
+
+    hub.run_callback(adjust)
+    if not done.wait(limits.SIGNAL_TIMEOUT):
+        raise RuntimeError('only the main thread can catch signals, and its hub does not run')
+    if errors:
+        raise errors[0]
+
+
+def _release(signum: int) -> None:
+    if threading.current_thread() is threading.main_thread():
+        _adjust(signum)
+        return
+    hub = _main_hub()
+    if hub is not None:
+        hub.run_callback(_adjust, signum)
+    elif signum in _unreceived:
+        signal.raise_signal(signum)  # the handler finds that nobody wants it
+
+
+def _main_hub() -> Hub | None:
+    main = threading.main_thread().ident
+    for hub in threads.all_hubs():
+        if hub.thread == main and hub.is_alive():
+            return hub  # type: ignore[no-any-return]
+    return None
+
+
+def _after_fork() -> None:
+    for signum, receivers in _receivers.items():
+        for receiver in list(receivers):
+            receiver.forget()
+        receivers.clear()
+        _unreceived.discard(signum)  # it was the parent's
+        _adjust(signum)
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -74,6 +75,9 @@ class SwitchBack:
         timeout: float | None = None,
         lock: AbstractContextManager[Any] | None = None,
     ) -> None:
+        # Not when the timer starts: by then, the fiber may stand in somebody's line.
+        if timeout is not None and not timeout > -math.inf:
+            raise ValueError(f'need a timeout in seconds, not {timeout!r}')
         self._hub = hub
         self._armed = True  # deleted by the first who wakes: that is one step, even between threads
         self.timeout: Any = timeout

@@ -56,7 +56,8 @@ class _Keeper:
 
 
 state = _State()
-hubs: weakref.WeakSet[Any] = weakref.WeakSet()
+_hubs: weakref.WeakSet[Any] = weakref.WeakSet()
+_guard = threading.RLock()  # nobody adds to it while somebody else looks through it
 _inherited: list[Any] = []
 _ending: dict[int, Any] = {}  # hubs of threads whose own storage is gone already
 
@@ -74,18 +75,27 @@ def find() -> Any:
 def remember(hub: _Hub) -> None:
     """Make *hub* the calling thread's, and close it when the thread ends."""
     state.hub = hub
-    if sys.implementation.name != 'cpython':
-        _abandon_orphans()
-    hubs.add(hub)
+    abandon_orphans()
+    with _guard:
+        _hubs.add(hub)
     if threading.current_thread() is not threading.main_thread():
         state.keeper = _Keeper(hub)
 
 
-def _abandon_orphans() -> None:
-    # The collector may take its time to find them, and they have descriptors.
-    living = sys._current_frames().keys() - {get_ident()}
-    for hub in list(hubs):
-        if hub.is_alive() and hub.thread not in living:
+def all_hubs() -> list[Any]:
+    """Return the hubs of all threads."""
+    with _guard:
+        return list(_hubs)
+
+
+def abandon_orphans() -> None:
+    """Give up the hubs of threads that have ended, where the collector takes its time to do so."""
+    if sys.implementation.name == 'cpython':
+        return
+    known = all_hubs()
+    living = sys._current_frames().keys() - {get_ident()}  # behind that: a thread may just begin
+    for hub in known:
+        if hub.is_alive() and hub is not state.hub and hub.thread not in living:
             hub.abandon()
 
 
@@ -103,9 +113,11 @@ def _at_exit() -> None:
 
 
 def _after_fork() -> None:
+    global _guard
+    _guard = threading.RLock()  # who held it has not come along
     # Kept for ever: to collect the parent's fibers would run their finally blocks here.
-    _inherited.extend(hubs)
-    hubs.clear()
+    _inherited.extend(_hubs)
+    _hubs.clear()
     sections.clear()
     _ending.clear()
     for hub in _inherited:

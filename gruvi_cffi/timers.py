@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +58,12 @@ class Timers:
         return len(self.heap) - self.cancelled
 
     def add(self, when: float, call: Call) -> Timer:
-        """Start a timer for *call* at *when*."""
+        """Start a timer for *call* at *when*.
+
+        :raises ValueError: *when* is no time: in a heap, all behind it would be late.
+        """
+        if not when > -math.inf:
+            raise ValueError(f'need a time in seconds, not {when!r}')
         timer = Timer((when, next(self._number), call, self))
         heapq.heappush(self.heap, timer)
         return timer

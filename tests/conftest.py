@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import signal
 
 import pytest
+from dbservers import mariadb_server, redis_server  # noqa: F401 - fixtures
 
 from gruvi_cffi.hub import get_hub, sleep
+from gruvi_cffi.resolver import set_resolver
 
 # Who runs us in the background may have SIGINT ignored, which the servers that tests start and end
 # with it would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# PyPy has no matplotlib, nor does it draw the picture.
+collect_ignore = [] if importlib.util.find_spec('matplotlib') else ['test_benchmarks_plot.py']
 
 _PATIENCE = 50  # turns that what was closed gets to be gone
 
@@ -54,6 +60,12 @@ def _leaked(living, descriptors):
     # Listing the directory takes a descriptor, whose number is free again.
     found = {name for name in found if _leads_somewhere(name.split()[1])}
     return found | (_living() - living)
+
+
+@pytest.fixture(autouse=True)
+def no_answers():
+    """Tests have the socket module say this and that, which is not to be remembered."""
+    set_resolver(None)
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from gruvi_cffi.address import getaddrinfo, getnameinfo, paddr, saddr
 from gruvi_cffi.errors import Cancelled, ResolverError, Timeout, TransportError
 from gruvi_cffi.fibers import spawn
 from gruvi_cffi.hub import get_hub, sleep
-from gruvi_cffi.resolver import Resolver, get_resolver
+from gruvi_cffi.resolverthreads import ResolverThreads, get_threads
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def no_threads(monkeypatch):
     def submit(*args):
         raise AssertionError(f'a thread was asked for: {args}')
 
-    monkeypatch.setattr(get_resolver(), 'submit', submit)
+    monkeypatch.setattr(get_threads(), 'submit', submit)
 
 
 @pytest.fixture
 def slow(monkeypatch):
-    """A resolver that answers when it is let, and the names that it was asked for."""
-    resolver = Resolver()
+    """Threads that answer when they are let, and the names that they were asked for."""
+    resolver = ResolverThreads()
     resolver.let = threading.Event()
     resolver.asked = []
 
@@ -100,7 +100,7 @@ def slow(monkeypatch):
         return look_up(node)
 
     monkeypatch.setattr(socket, 'getaddrinfo', by_name)
-    monkeypatch.setattr('gruvi_cffi.resolver._resolver', resolver)
+    monkeypatch.setattr('gruvi_cffi.resolverthreads._threads', resolver)
     yield resolver
     resolver.let.set()
 
@@ -172,15 +172,17 @@ def test_a_lookup_that_takes_too_long_times_out(slow):
 
 def test_what_nobody_waits_for_is_not_looked_up(slow, monkeypatch):
     monkeypatch.setattr(limits, 'RESOLVER_THREADS', 1)
-    for node in ('first', 'second'):
-        with pytest.raises(Timeout):
-            getaddrinfo(node, timeout=0)
+    first = spawn(getaddrinfo, 'first')
+    while not slow.asked:
+        sleep(0.001)
+    with pytest.raises(Timeout):
+        getaddrinfo('second', timeout=0)
+    first.cancel()
     fiber = spawn(getaddrinfo, 'third')
     sleep(0)
     slow.let.set()
     assert fiber.result()[0].sockaddr == ('127.0.0.1', 0)
-    assert slow.asked[-1] == 'third'
-    assert 'second' not in slow.asked
+    assert slow.asked == ['first', 'third']
 
 
 def test_a_lookup_can_be_cancelled(slow):
@@ -223,6 +225,27 @@ def test_too_many_lookups_are_refused(slow, monkeypatch):
     slow.let.set()
     for fiber in fibers:
         fiber.result()
+
+
+def test_a_thread_that_cannot_be_started(slow, monkeypatch):
+    def fail(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, 'start', fail)
+        with pytest.raises(ResolverError, match="no thread can be started: can't start new thread"):
+            getaddrinfo('first')
+    first = spawn(getaddrinfo, 'first')
+    sleep(0)
+    sleep(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, 'start', fail)
+        second = spawn(getaddrinfo, 'second')  # waits for the thread that there is
+        sleep(0)
+        sleep(0)
+    slow.let.set()
+    assert first.result() == second.result()
+    assert (slow._threads, slow._busy) == (1, 0)
 
 
 def test_names_are_looked_up_in_a_forked_child():

@@ -83,6 +83,30 @@ def test_every_counted_request_was_served(size):
     assert 0 < figures['p50_us'] <= figures['p99_us'] <= figures['p999_us']
 
 
+def test_messages_are_sent_when_they_are_due():
+    figures, peers = put_load_on(Peer, Load(4, 100, 0.5, warmup=0, rate=200))
+    assert figures['errors'] == 0
+    assert figures['requests'] / figures['seconds'] == pytest.approx(200, rel=0.1)
+    assert max(peer.received for peer in peers) - min(peer.received for peer in peers) <= 100
+
+
+class Hesitant(Peer):
+    """Keeps the first message for 0.3 seconds."""
+
+    def data_received(self, data):
+        loop = asyncio.get_running_loop()
+        loop.call_later(0 if self.received else 0.3, super().data_received, data)
+        self.received += 1
+
+
+def test_who_waits_is_not_left_out_of_the_latency():
+    figures, _ = put_load_on(Hesitant, Load(1, 100, 1, warmup=0, rate=100))
+    assert figures['errors'] == 0
+    assert figures['p50_us'] < 150_000 < figures['p99_us']  # those due meanwhile were late, too
+    closed, _ = put_load_on(Hesitant, Load(1, 100, 1, warmup=0))
+    assert closed['p99_us'] < 150_000
+
+
 def test_a_unix_socket_can_be_loaded(tmp_path):
     figures, peers = put_load_on(Peer, Load(3, 64, 0.1, warmup=0), str(tmp_path / 'echo'))
     assert figures['errors'] == 0

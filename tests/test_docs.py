@@ -5,7 +5,7 @@
 - If the next block is a text block, that is what the program prints; ``...`` stands for anything.
 - A python block that ends with ``server.run()`` is a server. It prints a line once it listens,
   serves  the next program of its page, gets SIGINT, and has to end like any other.
-- Port 7007 stands for a free port.
+- Port 7007 stands for a free port, 6379 for that of a redis-server, 3306 for that of a MariaDB.
 - Of a console block, each command has to be one that there is; our own quick ones are run.
 - A block in none is a picture.
 """
@@ -34,6 +34,7 @@ import gruvi_cffi
 TOP = Path(__file__).resolve().parents[1]
 PAGES = [TOP / 'README.md', *sorted((TOP / 'docs').rglob('*.rst'))]
 PORT = '7007'
+DATABASES = {'6379': 'redis_server', '3306': 'mariadb_server'}
 PATIENCE = 30  # seconds for a program, however slow the machine is
 
 FENCED = re.compile(r'^```(\w+)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -137,12 +138,17 @@ CASES = [case for page in PAGES for case in cases(page)]
 
 
 @pytest.mark.parametrize('case', CASES, ids=lambda case: case.where)
-def test_a_program_of_the_documentation_runs_as_printed(case, tmp_path):
+def test_a_program_of_the_documentation_runs_as_printed(case, tmp_path, request):
     port = free_port()
+    program = case.program.replace(PORT, port)
+    for well_known, fixture in DATABASES.items():
+        if well_known in program:
+            server = request.getfixturevalue(fixture)
+            program = program.replace(well_known, str(server.port))
     with contextlib.ExitStack() as stack:
         if case.server is not None:
             stack.enter_context(serving(case.server.replace(PORT, port), tmp_path))
-        got = outcome(command(case.program.replace(PORT, port), tmp_path, 'program.py'))
+        got = outcome(command(program, tmp_path, 'program.py'))
     if case.printed is not None:
         wanted = case.printed.replace(PORT, port)
         assert doctest.OutputChecker().check_output(wanted, got, doctest.ELLIPSIS), got
@@ -215,6 +221,7 @@ CHECKS = {
     'pip install .': lambda words: None,
     'python -m benchmarks.echo': options_of('benchmarks.echo'),
     'python -m benchmarks.micro': options_of('benchmarks.micro'),
+    'python -m benchmarks.instructions': options_of('benchmarks.instructions'),
     'python -m gruvi_cffi': runs_ours,
     'python examples/': is_example,
 }

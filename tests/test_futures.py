@@ -4,8 +4,12 @@ import asyncio
 import concurrent.futures
 import contextvars
 import io
+import json
+import math
 import os
+import sqlite3
 import threading
+import zlib
 
 import pytest
 
@@ -182,8 +186,9 @@ def test_close_does_what_is_queued_and_takes_no_more(kind):
     gate = Gate()
     pool = kind(1)
     futures = [pool.submit(gate, number) for number in range(3)]
-    closer = spawn(pool.close)
     until(lambda: gate.inside)
+    closer = spawn(pool.close)
+    sleep(0)  # it has begun
     with pytest.raises(RuntimeError, match='closed'):
         pool.submit(gate)
     gate.open.set()
@@ -331,6 +336,45 @@ def test_blockify_runs_the_methods_in_a_pool():
     assert spam.closed
     assert idents != [threading.get_ident()]
     assert blockify(os.path).basename('/a/b') == 'b'
+
+
+def test_a_blockified_method_takes_what_the_method_takes():
+    class Spam:
+        def method(self, a, b=2, *rest, c=3, **more):
+            return a, b, rest, c, more
+
+    spam = blockify(Spam())
+    assert spam.method(1) == (1, 2, (), 3, {})
+    assert spam.method(1, 4, 5, c=6, d=7) == (1, 4, (5,), 6, {'d': 7})
+    assert spam.method(func=1, self_=2, a=3)[4] == {'func': 1, 'self_': 2}
+    with pytest.raises(TypeError, match=r'method\(\)'):
+        spam.method()
+    assert blockify(json).dumps({'a': 1}, indent=1) == '{\n "a": 1\n}'
+    assert blocking(dict, func=1, name=2) == {'func': 1, 'name': 2}
+
+
+def test_blockified_functions_without_a_signature():
+    assert blockify(math).hypot(3, 4) == 5
+    assert blockify(zlib).crc32(b'spam') == zlib.crc32(b'spam')
+    assert blockify({'a': 1}).get('b') is None
+    one = ThreadPool(1)
+    with one:
+        connection = blockify(blockify(sqlite3, one).connect(':memory:'), one)
+        cursor = blockify(connection.execute('select 1'), one)
+        assert cursor.fetchall() == [(1,)]
+        connection.close()
+
+
+def test_a_blockified_module_has_its_exceptions():
+    database = blockify(sqlite3)
+    with pytest.raises(database.OperationalError):
+        database.connect('/nonesuch/file')
+    assert database.Error is sqlite3.Error
+
+
+def test_a_blockified_function_is_a_switch_point():
+    with assert_no_switchpoints(), pytest.raises(AssertionError, match='hypot'):
+        blockify(math).hypot(3, 4)
 
 
 def test_a_forked_child_has_workers_of_its_own():

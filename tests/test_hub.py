@@ -225,6 +225,20 @@ def test_a_timer_is_never_early():
     assert hub.time() >= begin
 
 
+@pytest.mark.parametrize('method', ['call_later', 'call_at'])
+def test_what_is_no_time_is_refused(method):
+    # In the heap, it would keep all others from being called, and the hub from waiting.
+    with pytest.raises(ValueError, match='need a time in seconds, not nan'):
+        getattr(get_hub(), method)(float('nan'), print)
+    sleep(0.001)
+
+
+def test_a_timer_for_the_far_future_stops_nothing():
+    timer = get_hub().call_later(float('inf'), print)
+    sleep(0.001)
+    timer.cancel()
+
+
 def test_a_cancelled_timer_is_not_called():
     calls = []
     timer = get_hub().call_later(0, calls.append, 1)

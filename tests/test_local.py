@@ -1,3 +1,4 @@
+import contextvars
 import gc
 import threading
 import weakref
@@ -5,7 +6,8 @@ import weakref
 import pytest
 
 from gruvi_cffi.fibers import spawn
-from gruvi_cffi.hub import sleep
+from gruvi_cffi.groups import FiberGroup
+from gruvi_cffi.hub import get_hub, sleep
 from gruvi_cffi.local import local
 
 
@@ -93,3 +95,58 @@ def test_the_data_goes_with_the_object():
     del data
     gc.collect()
     assert reference() is None
+
+
+# Beside context variables; for pools, see test_futures_pools.py.
+
+name = contextvars.ContextVar('name', default='nobody')
+
+
+def test_a_fiber_starts_with_the_context_but_without_the_data_of_its_creator():
+    data = local()
+
+    def look():
+        return name.get(), hasattr(data, 'x')
+
+    def start():
+        name.set('the creator')
+        data.x = 1
+        with FiberGroup() as group:
+            member = group.spawn(look)
+        return spawn(look).result(), member.result()
+
+    assert spawn(start).result() == (('the creator', False), ('the creator', False))
+    assert look() == ('nobody', False)
+
+
+def test_a_callback_has_the_context_and_the_data_of_the_hub():
+    data, seen = local(), []
+    data.x = 1
+
+    def callback(value):
+        seen.append((name.get(), hasattr(data, 'x')))
+        name.set(value)
+
+    def ask():
+        name.set('who asks')
+        get_hub().run_callback(callback, 'callback')
+        get_hub().call_later(0, callback, 'nobody')
+        sleep(0.001)
+        return name.get()
+
+    assert spawn(ask).result() == 'who asks'
+    assert seen == [('nobody', False), ('callback', False)]
+
+
+def test_a_thread_has_neither():
+    data, seen = local(), []
+    data.x = 1
+
+    def set_and_start():
+        name.set('who starts it')
+        thread = threading.Thread(target=lambda: seen.append((name.get(), hasattr(data, 'x'))))
+        thread.start()
+        thread.join()
+
+    spawn(set_and_start).join()
+    assert seen == [('nobody', False)]

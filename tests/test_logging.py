@@ -1,10 +1,14 @@
 import logging
+import logging.handlers
+import queue
 import re
+import threading
 
 import pytest
 
 from gruvi_cffi.fibers import spawn
-from gruvi_cffi.logging import TRACE, ContextLogger, get_logger
+from gruvi_cffi.hub import get_hub, sleep
+from gruvi_cffi.logging import TRACE, ContextFilter, ContextLogger, get_logger
 
 
 class Keeper(logging.Handler):
@@ -126,3 +130,81 @@ def test_another_logger_of_the_standard_library(caplog):
     get_logger(name='elsewhere').error('text')
     assert caplog.records[-1].name == 'elsewhere'
     assert isinstance(get_logger(name='elsewhere'), ContextLogger)
+
+
+def formatted(record):
+    return logging.Formatter('%(message)s').format(record)
+
+
+@pytest.mark.parametrize('given', [True, 'error', 'tuple'])
+def test_exc_info_is_what_the_standard_library_takes(given, records):
+    try:
+        1 // 0
+    except ZeroDivisionError as error:
+        info = {'error': error, 'tuple': (type(error), error, error.__traceback__)}
+        get_logger().error('failed', exc_info=info.get(given, given))
+    assert formatted(records[-1]).endswith('ZeroDivisionError: integer division or modulo by zero')
+
+
+@pytest.mark.parametrize('level', [TRACE, logging.INFO])
+def test_stack_info_adds_the_stack(records, level):
+    logging.getLogger('gruvi_cffi').setLevel(level)
+    get_logger().info('here', stack_info=True)
+    assert 'test_stack_info_adds_the_stack' in formatted(records[-1])
+
+
+def test_stacklevel_goes_further_up(records):
+    def helper():
+        get_logger().info('here', stacklevel=2)
+
+    helper()
+    assert records[-1].funcName == 'test_stacklevel_goes_further_up'
+
+
+def test_a_message_that_cannot_be_formatted_is_written(records):
+    get_logger().info('{} and {name}', 1)
+    assert "{} and {name} (not formatted with (1,) and {}: KeyError('name'))" in formatted(
+        records[-1]
+    )
+
+
+def test_the_standard_library_finds_its_callers(caplog):
+    # Gruvi switched that off for everybody.
+    caplog.set_level(logging.INFO)
+    logging.getLogger('elsewhere').info('text')
+    assert caplog.records[-1].filename == 'test_logging.py'
+
+
+# The filter, with a logger that knows nothing of us.
+
+
+@pytest.fixture
+def lines():
+    """What a plain logger says, with hub and fiber."""
+    lines = queue.SimpleQueue()
+    logger = logging.getLogger('plain')
+    handler = logging.handlers.QueueHandler(lines)
+    handler.setFormatter(logging.Formatter('[%(hub)s/%(fiber)s] %(message)s'))
+    handler.addFilter(ContextFilter())
+    logger.addHandler(handler)
+    yield lambda: lines.get(timeout=10).getMessage()
+    logger.removeHandler(handler)
+
+
+def test_a_filter_tells_hub_and_fiber(lines):
+    log = logging.getLogger('plain')
+    log.error('in the root')
+    spawn(log.error, 'in a fiber', name='worker').join()
+    get_hub().run_callback(log.error, 'in the hub')
+    sleep(0)
+    assert lines() == '[Main/Root] in the root'
+    assert lines() == '[Main/worker] in a fiber'
+    assert lines() == '[Main/Hub] in the hub'
+
+
+def test_a_filter_tells_the_thread(lines):
+    log = logging.getLogger('plain')
+    thread = threading.Thread(target=log.error, args=('text',), name='other')
+    thread.start()
+    thread.join()
+    assert lines() == '[other/Root] text'

@@ -1,5 +1,7 @@
 """StreamClient and StreamServer, over TCP and Unix sockets."""
 
+import contextlib
+import gc
 import os
 import socket
 
@@ -137,6 +139,41 @@ def test_a_hundred_readers_that_do_not_read_cost_no_more_than_their_marks(serve)
     finally:
         for client in clients:
             client.close()
+
+
+def test_a_hundred_readers_that_are_slow_leave_memory_flat(serve):
+    def pour(stream, transport, protocol):
+        while True:
+            stream.write(bytes(10_000))
+
+    address = serve(pour).addresses[0]
+    clients = [socket.create_connection(address) for _ in range(100)]
+    try:
+        for client in clients:
+            client.setblocking(False)
+
+        def read_a_little():
+            for client in clients:
+                with contextlib.suppress(BlockingIOError):
+                    client.recv(4096)
+            sleep(0)
+
+        for _ in range(200):
+            read_a_little()
+        gc.collect()
+        before = resident()
+        for _ in range(1000):
+            read_a_little()
+        gc.collect()
+        assert resident() - before < 8 << 20  # 100 more writes for each would be 95 MiB
+    finally:
+        for client in clients:
+            client.close()
+
+
+def resident():
+    with open('/proc/self/statm') as file:
+        return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
 
 
 def test_a_handler_is_cancelled_when_the_connection_is_lost(serve, connect):

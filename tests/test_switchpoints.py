@@ -204,6 +204,10 @@ AMBIGUOUS = {
     'accept', 'acquire', 'close', 'connect', 'exception', 'flush', 'get', 'join', 'map', 'put',
     'read', 'readline', 'result', 'run', 'send', 'shutdown', 'switch', 'wait', 'write',
     'writelines',
+    # of the os module and of fs
+    'access', 'chmod', 'exists', 'isdir', 'isfile', 'link', 'listdir', 'lstat', 'mkdir', 'open',
+    'readlink', 'remove', 'rename', 'replace', 'rmdir', 'scandir', 'seek', 'stat', 'symlink',
+    'tell', 'truncate', 'unlink',
 }  # fmt: skip
 # By definition, and the helpers with which Hub.close() is made.
 UNMARKED = {'Hub.switch', 'end_all'}

@@ -156,3 +156,18 @@ def test_those_who_gave_up_leave_nothing_behind():
     assert '0 waiting' in repr(lock)
     lock.release()
     assert not lock.locked()
+
+
+@both
+@pytest.mark.parametrize(('timeout', 'error'), [(float('nan'), ValueError), ('1', TypeError)])
+def test_who_cannot_wait_stands_in_nobodys_line(make, timeout, error):
+    lock = make()
+
+    def wait():
+        with pytest.raises(error):
+            lock.acquire(timeout=timeout)
+
+    lock.acquire()
+    spawn(wait).result()
+    lock.release()
+    assert spawn(lock.acquire, False).result()

@@ -186,3 +186,15 @@ def test_a_consumer_drains_all_within_one_sleep():
     assert got == list(range(100))
     fiber.cancel()
     sleep(0)
+
+
+def test_what_cannot_be_compared_is_not_put():
+    queue = PriorityQueue()
+    for item in (3, 1, 2):
+        queue.put(item)
+    with pytest.raises(TypeError):
+        queue.put('spam')
+    assert queue.qsize() == queue.unfinished_tasks == 3
+    assert [queue.get() for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(QueueEmpty):
+        queue.get_nowait()

@@ -22,7 +22,8 @@ DEADLINE_TOTAL: int = lib.GV_DEADLINE_TOTAL
 # PyPy can move or resize what is exported, so there is nothing for C to read into.
 CAN_READ_INTO = sys.implementation.name == 'cpython'
 
-LEND_SIZE: int = lib.GV_TRY_SIZE  # bytes from which to lend costs less than to copy
+# Bytes from which to lend costs less than to copy; on PyPy it never does: it keeps what was lent.
+LEND_SIZE: int = lib.GV_TRY_SIZE if sys.implementation.name == 'cpython' else sys.maxsize
 
 
 def discard(data: bytes) -> None:

@@ -7,10 +7,10 @@ from .blocks import blocking as blocking
 from .blocks import get_cpu_pool as get_cpu_pool
 from .blocks import get_io_pool as get_io_pool
 from .executor import PoolExecutor as PoolExecutor
+from .fiberpool import FiberPool as FiberPool
 from .future import Future as Future
-from .pools import FiberPool as FiberPool
 from .pools import PoolBase as PoolBase
-from .pools import ThreadPool as ThreadPool
+from .threadpool import ThreadPool as ThreadPool
 from .waiting import as_completed as as_completed
 from .waiting import wait as wait
 

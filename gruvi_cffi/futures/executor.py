@@ -6,13 +6,17 @@ import concurrent.futures
 from collections.abc import Callable
 from typing import Any
 
+from ..hub import switchpoint
+from .future import Future
 from .pools import PoolBase
+from .waiting import wait as wait_for
 
 
 class PoolExecutor(concurrent.futures.Executor):
     """*pool* as an Executor. Its futures are those of ``concurrent.futures``.
 
-    ``shutdown()`` ends the executor; the pool stays open.
+    ``shutdown()`` ends the executor; the pool stays open. ``result()`` of such a future blocks the
+    thread, so for a pool of fibers it belongs into another one, or behind ``wait()`` of ours.
     """
 
     def __init__(self, pool: PoolBase) -> None:
@@ -33,21 +37,28 @@ class PoolExecutor(concurrent.futures.Executor):
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         try:
-            self._pool.submit(_run, future, fn, args, kwargs)
+            job = self._pool.submit(_run, future, fn, args, kwargs)
         except BaseException:
             self._futures.discard(future)
             raise
+        job.add_done_callback(_settle, job, future)
         return future
 
+    @switchpoint
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no new calls. With *wait*, block the thread until those that were taken are done."""
+        """Take no new calls. With *wait*, wait until those that were taken are done."""
         self._shut = True
         futures = list(self._futures)
         if cancel_futures:
             for future in futures:
                 future.cancel()
         if wait:
-            concurrent.futures.wait(futures)
+            wait_for(futures)
+
+    @switchpoint
+    def __exit__(self, *exc: object) -> None:
+        """Shut down, and wait."""
+        self.shutdown()
 
 
 def _run(
@@ -62,5 +73,11 @@ def _run(
         result = function(*args, **kwargs)
     except BaseException as error:
         future.set_exception(error)
+        del future  # the traceback holds this frame
     else:
         future.set_result(result)
+
+
+def _settle(job: Future, future: concurrent.futures.Future[Any]) -> None:
+    if job.cancelled():  # it never ran
+        future.cancel()

@@ -18,6 +18,8 @@ class Future:
     """A result that somebody will provide. From any thread.
 
     pending --set_running()--> running --set_result(), set_exception(), cancel()--> done
+
+    When it is cancelled before it runs, ``on_cancel()`` is called.
     """
 
     S_PENDING, S_RUNNING, S_RUNNING_NOCANCEL, S_DONE, S_EXCEPTION = range(5)
@@ -27,13 +29,13 @@ class Future:
         '_traceback', 'state',
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, on_cancel: Callable[[], object] | None = None) -> None:
         self.state = self.S_PENDING
         self._event = Event()
         self._result: Any = None
         self._exception: Optional[Raised] = None
         self._traceback: Optional[TracebackType] = None
-        self._on_cancel: Optional[Callable[[], object]] = None
+        self._on_cancel = on_cancel
         # Who takes the one thing in them starts or ends it: one step, also between threads.
         self._to_start = [True]
         self._to_end = [True]
@@ -47,11 +49,11 @@ class Future:
 
     def running(self) -> bool:
         """Return True while it is being worked on."""
-        return self.state in (self.S_RUNNING, self.S_RUNNING_NOCANCEL)
+        return self.state in (self.S_RUNNING, self.S_RUNNING_NOCANCEL) and not self.done()
 
     def done(self) -> bool:
         """Return True once there is a result or an exception."""
-        return self.state in (self.S_DONE, self.S_EXCEPTION)
+        return self._event.is_set()
 
     def cancelled(self) -> bool:
         """Return True if it was cancelled."""
@@ -125,7 +127,7 @@ class Future:
         except IndexError:
             return False
         self._on_cancel = on_cancel
-        if not self.done():
+        if self._to_end:
             self.state = self.S_RUNNING if can_cancel else self.S_RUNNING_NOCANCEL
         return True
 

@@ -1,10 +1,11 @@
-"""Pools: a bounded number of workers, threads or fibers, and jobs that wait for one."""
+"""What all pools have: a bounded number of workers, and jobs that wait for one."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextvars
 import itertools
+import logging
 import os
 import threading
 import weakref
@@ -13,13 +14,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from time import monotonic
 from types import TracebackType
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
-from ..errors import Cancelled
-from ..fibers import Fiber
-from ..hub import get_hub, switchpoint
+from .. import limits
+from ..hub import switchpoint
 from ..sync import Event
 from .future import Future
+
+_log = logging.getLogger('gruvi_cffi.futures')
 
 
 class Job(NamedTuple):
@@ -38,7 +40,8 @@ _pools: weakref.WeakSet[PoolBase] = weakref.WeakSet()
 class PoolBase(ABC):
     """*maxsize* workers at most (None: as many as there are jobs), *minsize* from the beginning.
 
-    Used as a context manager, it is closed at the end.
+    Used as a context manager, it is closed at the end. A job that waits for another of the same
+    pool may wait for ever, when all workers do.
 
     :raises ValueError: not 0 <= minsize <= maxsize, or *maxsize* is 0.
     """
@@ -58,6 +61,7 @@ class PoolBase(ABC):
         self._workers = 0
         self._idle = 0
         self._unfinished = 0
+        self._cancelled = 0  # of the jobs in the queue, as far as it was not tidied
         self._closed = False
         self._abandoned: set[Future] = set()
         self._all_done = Event()
@@ -76,22 +80,22 @@ class PoolBase(ABC):
         """How many jobs still run for which nobody waits any more."""
         return len(self._abandoned)
 
-    def submit(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
+    def submit(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
         """Have ``func(*args, **kwargs)`` called by a worker, in a copy of the caller's context.
 
-        :raises RuntimeError: the pool is closed.
+        :raises RuntimeError: the pool is closed, or can have no worker.
         """
-        job = Job(Future(), contextvars.copy_context(), func, args, kwargs)
+        job = Job(Future(self._tidy), contextvars.copy_context(), func, args, kwargs)
         with self._changed:
             if self._closed:
                 raise RuntimeError(f'the pool {self.name} is closed')
+            lacks = len(self._jobs) >= self._idle
+            if lacks and (self.maxsize is None or self._workers < self.maxsize):
+                self._add_worker()
             self._jobs.append(job)
             self._unfinished += 1
             self._all_done.clear()
-            lacks = len(self._jobs) > self._idle
-            if lacks and (self.maxsize is None or self._workers < self.maxsize):
-                self._add_worker()
-            self._changed.notify()
+            self._announce()
         return job.future
 
     @switchpoint
@@ -100,25 +104,35 @@ class PoolBase(ABC):
     ) -> Iterator[Any]:
         """Yield the results of *func* for the items of *iterables*, in their order.
 
-        All jobs are submitted at the first step. On an error those that are left are cancelled.
+        At the first step ``limits.MAP_AHEAD`` jobs are submitted, and then one for each result. On
+        an error those that are left are cancelled.
 
         :raises Timeout: not all was there within *timeout* seconds.
         """
         until = None if timeout is None else monotonic() + timeout
-        futures = deque(self.submit(func, *args) for args in zip(*iterables))
+        calls = zip(*iterables)
+        futures: deque[Future] = deque()
         try:
+            for args in itertools.islice(calls, limits.MAP_AHEAD):
+                futures.append(self.submit(func, *args))
             while futures:
                 left = None if until is None else max(0.0, until - monotonic())
                 result = futures[0].result(left)
                 futures.popleft()
+                for args in itertools.islice(calls, 1):
+                    futures.append(self.submit(func, *args))
                 yield result
         finally:
             for future in futures:
-                future.cancel()
+                self.abandon(future)
 
     @switchpoint
     def join(self) -> None:
-        """Wait until there is nothing left to do."""
+        """Wait until there is nothing left to do.
+
+        :raises RuntimeError: called by a job of the pool, which would wait for itself.
+        """
+        self._check_caller('wait for')
         self._all_done.wait()
 
     @switchpoint
@@ -126,10 +140,13 @@ class PoolBase(ABC):
         """Take no new jobs, do those that are queued, and wait until all workers have left.
 
         Waits *timeout* seconds at most. Twice is once.
+
+        :raises RuntimeError: called by a job of the pool, which would wait for itself.
         """
+        self._check_caller('close')
         with self._changed:
             self._closed = True
-            self._changed.notify_all()
+            self._announce_end()
         self._all_gone.wait(timeout)
 
     def as_executor(self) -> concurrent.futures.Executor:
@@ -162,23 +179,58 @@ class PoolBase(ABC):
     def _add_worker(self) -> None:
         self._workers += 1
         self._all_gone.clear()
-        self._start_worker(f'{self.name}-{self._workers}')
+        try:
+            self._start_worker(f'{self.name}-{self._workers}')
+        except BaseException as error:
+            self._left()
+            if not (self._workers and isinstance(error, RuntimeError)):
+                raise
+            # It need not be; there are others.
 
     @abstractmethod
     def _start_worker(self, name: str) -> None: ...
 
+    @abstractmethod
+    def _announce(self) -> None:
+        """Have a worker look for a job."""
+
+    @abstractmethod
+    def _announce_end(self) -> None:
+        """Have all workers look whether they are to leave."""
+
+    @abstractmethod
+    def _is_worker(self) -> bool:
+        """Return True if a job of the pool is calling."""
+
+    def _check_caller(self, doing: str) -> None:
+        if self._is_worker():
+            raise RuntimeError(f'a job of the pool {self.name} cannot {doing} it')
+
+    def _tidy(self) -> None:
+        """Drop the jobs that were cancelled once they are the half: workers may all be stuck."""
+        with self._changed:
+            self._cancelled += 1
+            if self._cancelled * 2 > len(self._jobs):
+                kept = deque(job for job in self._jobs if not job.future.done())
+                self._finished(len(self._jobs) - len(kept))
+                self._jobs = kept
+                self._cancelled = 0
+
     def _reset(self) -> None:
-        # In a forked child there are no workers, and what they would have done the parent does.
+        # In a forked child there are no workers, and what they would have done the parent does. A
+        # thread that is gone may have held any lock.
         self._changed = threading.Condition()
         self._jobs.clear()
         self._abandoned.clear()
-        self._workers = self._idle = self._unfinished = 0
+        self._workers = self._idle = self._unfinished = self._cancelled = 0
+        self._all_done = Event()
+        self._all_gone = Event()
         self._all_done.set()
         self._all_gone.set()
 
-    def _finished(self) -> None:
+    def _finished(self, count: int = 1) -> None:
         with self._changed:
-            self._unfinished -= 1
+            self._unfinished -= count
             if self._unfinished == 0:
                 self._all_done.set()
 
@@ -189,127 +241,21 @@ class PoolBase(ABC):
                 self._all_gone.set()
 
 
-class ThreadPool(PoolBase):
-    """A pool of daemon threads, for calls that block. A job that runs cannot be cancelled.
-
-    A job may use fibers and what waits; its thread gets a hub then.
-    """
-
-    def __init__(
-        self, maxsize: int | None = None, minsize: int = 0, name: str | None = None
-    ) -> None:
-        self._threads: set[int] = set()
-        super().__init__(maxsize, minsize, name)
-
-    @switchpoint
-    def close(self, timeout: float | None = None) -> None:
-        """See ``PoolBase.close()``.
-
-        :raises RuntimeError: called by a job of the pool, which would wait for itself.
-        """
-        if threading.get_ident() in self._threads:
-            raise RuntimeError(f'a job of the pool {self.name} cannot close it')
-        super().close(timeout)
-
-    def _start_worker(self, name: str) -> None:
-        threading.Thread(target=self._work, name=name, daemon=True).start()
-
-    def _next_job(self) -> Job | None:
-        with self._changed:
-            while not self._jobs:
-                if self._closed:
-                    return None
-                self._idle += 1
-                try:
-                    self._changed.wait()
-                finally:
-                    self._idle -= 1
-            return self._jobs.popleft()
-
-    def _work(self) -> None:
-        self._threads.add(threading.get_ident())
-        try:
-            job = self._next_job()
-            while job is not None:
-                if job.future.set_running():
-                    _run(job)
-                self._finished()
-                job = None  # it holds the result while we wait for the next
-                job = self._next_job()
-        finally:
-            self._threads.discard(threading.get_ident())
-            self._left()
+def run(job: Job) -> None:
+    """Make the call, and complete its future. Called by a worker."""
+    try:
+        _complete(job)
+    except BaseException:  # of a done callback; it must not end the worker, who has other jobs
+        _log.exception('exception in a done callback of a job')
 
 
-class FiberPool(PoolBase):
-    """A pool of fibers of the hub in whose thread it is made. Jobs that run can be cancelled."""
-
-    def __init__(
-        self, maxsize: int | None = None, minsize: int = 0, name: str | None = None
-    ) -> None:
-        self._hub = get_hub()
-        self._news = Event()
-        super().__init__(maxsize, minsize, name)
-
-    def submit(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
-        future = super().submit(func, *args, **kwargs)
-        self._news.set()
-        return future
-
-    @switchpoint
-    def close(self, timeout: float | None = None) -> None:
-        self._closed = True
-        self._news.set()
-        super().close(timeout)
-
-    def _start_worker(self, name: str) -> None:
-        Fiber(self._work, name=name, hub=self._hub).start()
-
-    def _next_job(self) -> Job | None:
-        while True:
-            self._news.clear()  # first: a job that comes from now on sets it again
-            if self._jobs:
-                break
-            if self._closed:
-                return None
-            self._idle += 1
-            try:
-                self._news.wait()
-            finally:
-                self._idle -= 1
-        return self._jobs.popleft()
-
-    def _work(self) -> None:
-        try:
-            job = self._next_job()
-            while job is not None:
-                self._run_in_fiber(job)
-                self._finished()
-                job = None
-                job = self._next_job()
-        finally:
-            self._left()
-
-    def _run_in_fiber(self, job: Job) -> None:
-        # In a fiber of its own: what cancels the job must not hit the worker, or the next job.
-        fiber: Optional[Fiber] = Fiber(_run, (job,), hub=self._hub)
-        assert fiber is not None
-        if not job.future.set_running(can_cancel=True, on_cancel=fiber.cancel):
-            return
-        fiber.start()
-        fiber.join()
-
-
-def _run(job: Job) -> None:
+def _complete(job: Job) -> None:
     future = job.future
     try:
         result = job.context.run(job.function, *job.args, **job.kwargs)
-    except Cancelled as error:
-        future.set_exception(error)
     except BaseException as error:
-        future.set_exception(
-            error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
-        )
+        own = error.__traceback__ and error.__traceback__.tb_next  # without this frame
+        future.set_exception(error.with_traceback(own))
     else:
         future.set_result(result)
 

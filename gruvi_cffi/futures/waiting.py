@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from time import monotonic
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from ..errors import QueueEmpty, Timeout
 from ..hub import switchpoint
-from ..sync import Queue
+from ..sync import Event, Queue
 
 T = TypeVar('T')
 
-_EXPIRED = object()
+_EXPIRED = -1
+
+# Nobody can take back a callback from a future of the standard library, so each gets one only.
+_events: WeakKeyDictionary[concurrent.futures.Future[Any], Event] = WeakKeyDictionary()
 
 
 @switchpoint
@@ -29,10 +34,11 @@ def as_completed(
     :raises TypeError: one cannot be waited for.
     :raises ValueError: *count* is negative, or there are not so many.
     """
-    for each in _completions(objects, count, timeout):
-        if each is _EXPIRED:
-            raise Timeout(f'not all was done within {timeout} seconds')
-        yield each
+    with closing(_completions(objects, count, timeout)) as completions:
+        for number in completions:
+            if number == _EXPIRED:
+                raise Timeout(f'not all was done within {timeout} seconds')
+            yield objects[number]
 
 
 @switchpoint
@@ -47,19 +53,23 @@ def wait(
     :raises TypeError: one cannot be waited for.
     :raises ValueError: *count* is negative, or there are not so many.
     """
-    done = [each for each in _completions(objects, count, timeout) if each is not _EXPIRED]
-    pending = list(objects)
-    for each in done:
-        pending.remove(each)
-    return done, pending
+    completed = dict.fromkeys(_completions(objects, count, timeout))
+    completed.pop(_EXPIRED, None)
+    pending = [each for number, each in enumerate(objects) if number not in completed]
+    return [objects[number] for number in completed], pending
 
 
-def _completions(objects: Sequence[Any], count: int | None, timeout: float | None) -> Iterator[Any]:
-    """Yield what completes, or at last _EXPIRED."""
+def _completions(
+    objects: Sequence[Any], count: int | None, timeout: float | None
+) -> Generator[int, None, None]:
+    """Yield the numbers of those that complete, or at last _EXPIRED."""
     count = _check(objects, count)
     until = None if timeout is None else monotonic() + timeout
     completed: Any = Queue()
-    handles = [_watch(each, completed, number) for number, each in enumerate(objects)]
+    watched = [_watchable(each) for each in objects]
+    handles = [
+        each.add_done_callback(completed.put_nowait, number) for number, each in enumerate(watched)
+    ]
     try:
         for _ in range(count):
             left = None if until is None else max(0.0, until - monotonic())
@@ -68,9 +78,9 @@ def _completions(objects: Sequence[Any], count: int | None, timeout: float | Non
             except QueueEmpty:
                 yield _EXPIRED
                 return
-            yield objects[number]
+            yield number
     finally:
-        for each, handle in zip(objects, handles):
+        for each, handle in zip(watched, handles):
             if handle is not None:
                 each.remove_done_callback(handle)
 
@@ -86,9 +96,11 @@ def _check(objects: Sequence[Any], count: int | None) -> int:
     return count
 
 
-def _watch(each: Any, completed: Any, number: int) -> Any:
-    """Have *number* put into *completed* once; return what takes that back, if anything can."""
-    if isinstance(each, concurrent.futures.Future):
-        each.add_done_callback(lambda _: completed.put_nowait(number))
-        return None
-    return each.add_done_callback(completed.put_nowait, number)
+def _watchable(each: Any) -> Any:
+    if not isinstance(each, concurrent.futures.Future):
+        return each
+    event = _events.get(each)
+    if event is None:
+        event = _events[each] = Event()
+        each.add_done_callback(lambda _: event.set())
+    return event

@@ -142,7 +142,11 @@ class Queue:
         if self._unfinished == 0:
             self._done.clear()
         self._unfinished += 1
-        self._supply(entry)
+        try:
+            self._supply(entry)
+        except BaseException:
+            self._finish_one()
+            raise
 
     def _supply(self, entry: Entry) -> None:
         # Getters wait only while it is empty, so the order is that of any kind of queue.
@@ -259,7 +263,12 @@ class PriorityQueue(Queue):
         return []
 
     def _append(self, entry: Entry) -> None:
-        heapq.heappush(self._entries, entry)
+        try:
+            heapq.heappush(self._entries, entry)
+        except BaseException:  # it cannot be compared, and is in the heap already
+            self._entries = [each for each in self._entries if each is not entry]
+            heapq.heapify(self._entries)
+            raise
 
     def _pop(self) -> Entry:
         entry: Entry = heapq.heappop(self._entries)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..errors import TransportError as TransportError
 from .base import BaseTransport as BaseTransport
+from .datagram import DatagramTransport as DatagramTransport
 from .stream import Transport as Transport
 from .view import TransportSocket as TransportSocket
 
-__all__ = ['BaseTransport', 'Transport', 'TransportError', 'TransportSocket']
+__all__ = ['BaseTransport', 'DatagramTransport', 'Transport', 'TransportError', 'TransportSocket']

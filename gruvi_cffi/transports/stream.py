@@ -35,6 +35,8 @@ class Transport(ReadingTransport):
 
     __slots__ = ('_drops', '_names', '_server_hostname')
 
+    patient = False  # True: close() gives the peer as long as it likes to take what is queued
+
     def __init__(
         self, handle: StreamHandle, server_hostname: str | None = None, mode: str = 'rw'
     ) -> None:
@@ -156,7 +158,9 @@ class Transport(ReadingTransport):
 
         :raises TransportError: not started, not for writing, closed, or broken.
         """
-        if self._writable:
+        if self._writable and self._mode == 'w':
+            self.close()  # pipes cannot be half-closed, and there is no other half
+        elif self._writable:
             self._handle.write_eof()
             self._writable = False
         elif self._state != OPEN or 'w' not in self._mode:
@@ -219,7 +223,7 @@ class Transport(ReadingTransport):
         if self._state != OPEN:
             return
         self._begin_to_close()
-        if self._handle.write_queue_size:
+        if self._handle.write_queue_size and not self.patient:
             self._handle.set_deadline(DEADLINE_WRITE, limits.FLUSH_TIMEOUT)
         self._handle.close()
 
