@@ -11,6 +11,7 @@ import select
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -89,7 +90,7 @@ class Server:
     def sleep(self) -> None:
         """Stop it, so that what it does by itself takes nothing from the others."""
         self.check()
-        self._info.suspend()
+        self._suspend()
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -103,7 +104,12 @@ class Server:
             yield
         finally:
             with suppress(psutil.Error):
-                self._info.suspend()
+                self._suspend()
+
+    def _suspend(self) -> None:
+        self._info.suspend()
+        while self._info.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+            time.sleep(0.001)
 
     def cpu_seconds(self) -> float:
         """Return the CPU time it has used, user and system."""
