@@ -239,7 +239,7 @@ static void poll_cb(uv_poll_t *poll, int status, int events) {
 
 int gv_passing_watch(gv_stream *stream) {
     gv_passing *passing = stream->passing;
-    bool reads = stream->reading && passing->count < passing->limit;
+    bool reads = stream->reading && !is_full(stream);
     int events = (reads ? UV_READABLE : 0) | (passing->blocked ? UV_WRITABLE : 0);
     int rc;
 
@@ -359,4 +359,13 @@ int gv_pipe_take_passed(gv_loop *loop, int64_t id) {
     if (passing->count == 1)
         passing->told = false;
     return take(passing);
+}
+
+int gv_pipe_passed(gv_loop *loop, int64_t id) {
+    int rc;
+    gv_stream *stream = gv_stream_find(loop, id, &rc);
+
+    if (stream == NULL)
+        return rc;
+    return stream->passing == NULL ? UV_ENOTSUP : (int) stream->passing->count;
 }

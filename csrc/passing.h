@@ -24,6 +24,9 @@ int64_t gv_pipe_pass(gv_loop *loop, int64_t id, const char *data, int64_t len, i
  * data of this batch or earlier. UV_EAGAIN if there is none. */
 int gv_pipe_take_passed(gv_loop *loop, int64_t id);
 
+/* Return how many came and were not taken. */
+int gv_pipe_passed(gv_loop *loop, int64_t id);
+
 /* cdef: end */
 
 enum {

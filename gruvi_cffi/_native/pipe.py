@@ -69,6 +69,11 @@ class PipeHandle(StreamHandle):
         _check_passing(rc)
         return check(rc, f'pass file descriptor {fd}')
 
+    @property
+    def passed(self) -> int:
+        """How many descriptors came and were not taken; 0 once it is closed."""
+        return max(0, int(lib.gv_pipe_passed(self._ptr, self.id)))
+
     def take_fd(self) -> Optional[int]:
         """Return the descriptor that came first, now the caller's, or None.
 

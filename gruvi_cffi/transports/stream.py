@@ -147,7 +147,8 @@ class Transport(ReadingTransport):
         return self._pipe().take_fd()
 
     def handle_paused(self, error: TransportError) -> None:
-        log.warning('%r reads no more: it was passed descriptors that nobody takes', self)
+        if self._pipe().passed >= limits.PASSED_FDS:  # the protocol may have taken them since
+            log.warning('%r reads no more: it was passed descriptors that nobody takes', self)
 
     def writelines(self, list_of_data: Iterable[Buffer]) -> None:
         """Write all of *list_of_data*, as ``write()`` does."""
