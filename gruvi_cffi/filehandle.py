@@ -2,7 +2,8 @@
 
     read_start(), write() ---> a thread of the I/O pool ---> the hub ---> on_data() ...
 
-There is at most one read and one write under way.
+There is at most one read and one write under way. A short write to a regular file is made at once:
+that is a copy into the system's memory, and takes a hundredth of the time that a thread does.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -67,7 +69,7 @@ class FileHandle(StreamHandle):
     """
 
     __slots__ = (
-        '_above', '_ended', '_file', '_high', '_hub', '_low', '_queue', '_reading', '_size',
+        '_above', '_ended', '_file', '_high', '_hub', '_is_regular', '_low', '_queue', '_size',
         '_target', '_timer', '_under_way', '_wants_read',
     )  # fmt: skip
 
@@ -76,6 +78,7 @@ class FileHandle(StreamHandle):
         self.put = self._put
         self._hub = hub
         self._file = _File(fd)
+        self._is_regular = stat.S_ISREG(os.fstat(fd).st_mode)
         self._queue: deque[bytes] = deque()
         self._size = 0  # bytes that were not written yet
         self._high = self._low = limits.WRITE_HIGH
@@ -98,12 +101,22 @@ class FileHandle(StreamHandle):
         return self._put(self.id, raw, len(raw))
 
     def _put(self, _: int, data: bytes, size: int) -> int:
+        if size and self._is_regular and not self._size and size <= limits.FILE_CHUNK:
+            data = self._write_now(data)
+            size = len(data)
         if size:
             self._queue.append(data)
             self._size += size
             self._above = self._above or self._size > self._high
             self._write_on()
         return self._size
+
+    def _write_now(self, data: bytes) -> bytes:
+        """Write, and return what was not taken; what is wrong, the thread will say."""
+        try:
+            return data[os.write(self._file.fd, data) :]
+        except OSError:
+            return data
 
     def _write_on(self) -> None:
         if self._queue and _write_all not in self._under_way:

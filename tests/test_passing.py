@@ -8,7 +8,13 @@ import sys
 import pytest
 
 from gruvi_cffi import (
-    Protocol, StreamProtocol, TransportError, create_connection, create_server, limits, sleep,
+    Protocol,
+    StreamProtocol,
+    TransportError,
+    create_connection,
+    create_server,
+    limits,
+    sleep,
 )  # fmt: skip
 
 CLOSED_FD = 987_654
@@ -91,7 +97,9 @@ def test_many_travel_in_order_with_the_data(pair, tmp_path):
     names = [name_of(each) for each in theirs.got if isinstance(each, int)]
     assert names == [str(folder) for folder in folders]
     wanted = b''.join(b'%d;%b' % (number, b'*' * (number % 7 + 1)) for number in range(300))
-    until(lambda: len(b''.join(each for each in theirs.got if isinstance(each, bytes))) == len(wanted))
+    until(
+        lambda: len(b''.join(each for each in theirs.got if isinstance(each, bytes))) == len(wanted)
+    )
     assert b''.join(each for each in theirs.got if isinstance(each, bytes)) == wanted
 
 
@@ -238,11 +246,10 @@ def test_a_connection_that_is_none(tmp_path, pair):
     server.close(0)
 
 
-def test_what_another_program_passes(pair):
+def test_what_another_program_passes():
     """Several descriptors in one message, and more data than that."""
-    (transport, _), _ = pair
     one, other = socket.socketpair()
-    transport, protocol = create_connection(Taker, one, ipc=True)
+    _, protocol = create_connection(Taker, one, ipc=True)
     fds = array.array('i', [0, 1, 2]).tobytes()
     other.sendmsg([b'spam'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
     other.sendall(b'eggs')
