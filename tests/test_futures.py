@@ -482,6 +482,7 @@ def test_as_completed_yields_in_order_of_completion():
     with pytest.raises(Timeout):
         list(as_completed([Future()], timeout=0.001))
 
+
 def test_thousands_of_jobs_from_a_crowd_of_fibers(long):
     fibers, jobs = long((100, 10), (1000, 10))
     running, most, lock = set(), [], threading.Lock()
