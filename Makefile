@@ -67,6 +67,7 @@ bench: build
 	@$(run) -m benchmarks.echo --rate 15000 --connections 1000 --sizes 1024 \
 	    --servers libuv $(in_python) --json $(results)/latency.json
 	@$(run) -m benchmarks.micro --json $(results)/micro.json
+	@$(run) -m benchmarks.core --json $(results)/core.json
 	@$(run) -m benchmarks.report
 
 .PHONY: docs

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 HEADERS = [
     'ring',
+    'fds',
     'deadline',
     'handle',
     'loop',
@@ -33,6 +34,8 @@ HEADERS = [
     'stream',
     'tcp',
     'pipe',
+    'tty',
+    'passing',
     'poll',
     'process',
     'udp',
@@ -43,7 +46,15 @@ HEADERS = [
 ]
 
 # Of the libraries' own, and of our headers' unmarked parts, what Python needs to know.
-CONSTANTS = ['GV_SLOT_BITS', 'GV_TRY_SIZE', 'OPENSSL_VERSION_STRING', 'UV_EALREADY', 'UV_EBADF']
+CONSTANTS = [
+    'GV_SLOT_BITS',
+    'GV_TRY_SIZE',
+    'OPENSSL_VERSION_STRING',
+    'UV_EAGAIN',
+    'UV_EALREADY',
+    'UV_EBADF',
+    'UV_ENOTSUP',
+]
 
 CFLAGS = ['-std=c11', '-D_GNU_SOURCE']
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 TOP = Path(__file__).parent.parent
-PACKAGES = ('gruvi_cffi', 'cffi', 'greenlet', 'uvloop', 'gevent')
+PACKAGES = ('gruvi_cffi', 'cffi', 'greenlet', 'uvloop', 'gevent', 'aiofiles', 'anyio')
 
 
 def about(arguments: Sequence[str]) -> dict[str, Any]:

@@ -6,12 +6,12 @@ Python are measured alike.
 
 from __future__ import annotations
 
-import os
 import resource
 import select
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -108,7 +108,8 @@ class Server:
 
     def _suspend(self) -> None:
         self._info.suspend()
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        while self._info.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+            time.sleep(0.001)
 
     def cpu_seconds(self) -> float:
         """Return the CPU time it has used, user and system."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from . import core
 from .figures import Case, Figures, read, size_name
 
 TOP = Path(__file__).parent.parent
@@ -150,6 +151,11 @@ def micro_for_docs(results: dict[str, Any]) -> str:
     )
 
 
+def core_for_docs(results: dict[str, Any]) -> str:
+    """Return the table of what benchmarks.core has written."""
+    return list_table('Time of each', core.HEAD, core.rows(results['costs']))
+
+
 def _wall(rounds: list[dict[str, float]]) -> float:
     return median(round_['wall'] for round_ in rounds) / 1000
 
@@ -187,6 +193,8 @@ def main() -> int:
     replace(PERFORMANCE, 'busy', busy_for_docs(read(RESULTS / 'busy.json')))
     micro = json.loads((RESULTS / 'micro.json').read_text())
     replace(PERFORMANCE, 'micro', micro_for_docs(micro))
+    rest = json.loads((RESULTS / 'core.json').read_text())
+    replace(PERFORMANCE, 'core', core_for_docs(rest))
     return 0
 
 

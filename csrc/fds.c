@@ -1,8 +1,12 @@
 #include "csrc/fds.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <uv.h>
 
 #ifdef __linux__
@@ -62,4 +66,70 @@ int gv_fd_try(int backend, int fd) {
         return 0;
 #endif
     return uv_translate_sys_error(errno);
+}
+
+bool gv_fd_is_master(int fd) {
+#ifdef TIOCGPTN
+    int number;
+
+    return ioctl(fd, TIOCGPTN, &number) == 0;
+#else
+    return ptsname(fd) != NULL;
+#endif
+}
+
+/* By what name can it be opened? Returns 0 or a code. */
+static int name_of(int fd, mode_t mode, char *name, size_t size) {
+    /* A master opened again would be another terminal. */
+    if (S_ISCHR(mode) && isatty(fd) && !gv_fd_is_master(fd))
+        return uv_translate_sys_error(ttyname_r(fd, name, size));
+#ifdef __linux__
+    if (S_ISFIFO(mode)) {
+        snprintf(name, size, "/proc/self/fd/%d", fd);
+        return 0;
+    }
+#endif
+    return UV_ENOTSUP;
+}
+
+static bool are_the_same(const struct stat *one, int fd) {
+    struct stat other;
+
+    return fstat(fd, &other) == 0 && one->st_dev == other.st_dev && one->st_ino == other.st_ino &&
+           one->st_rdev == other.st_rdev;
+}
+
+int gv_fd_reopen(int fd) {
+    char name[128];
+    struct stat status;
+    int flags = fcntl(fd, F_GETFL);
+    int copy;
+    int rc;
+
+    if (flags < 0 || fstat(fd, &status) < 0)
+        return uv_translate_sys_error(errno);
+    rc = name_of(fd, status.st_mode, name, sizeof(name));
+    if (rc < 0)
+        return rc;
+    copy = open(name, (flags & O_ACCMODE) | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (copy < 0)
+        return uv_translate_sys_error(errno);
+    if (!are_the_same(&status, copy))
+        rc = UV_ENOTSUP;
+    else if (copy > STDERR_FILENO)
+        return copy;
+    else
+        rc = fcntl(copy, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    close(copy);
+    return rc == -1 ? uv_translate_sys_error(errno) : rc;
+}
+
+void gv_fds_keep_standard(void) {
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* the lowest number that is free */
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }

@@ -9,6 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* cdef: begin */
+
+/* Open once more what `fd` stands for, non-blocking, so that O_NONBLOCK is not also
+ * set for the others that have it: a terminal, and on Linux a pipe. Returns the
+ * descriptor, the caller's, or a negative code (UV_ENOTSUP: anything else). */
+int gv_fd_reopen(int fd);
+
+/* cdef: end */
+
 /* The descriptors that streams of a loop own. */
 typedef struct {
     uint64_t *owned; /* a bit for each */
@@ -23,6 +32,13 @@ void gv_fds_release(gv_fds *fds, int fd);
 bool gv_fds_owned(const gv_fds *fds, int fd);
 
 void gv_fds_free(gv_fds *fds);
+
+/* The end of a pseudo-terminal that stands for its user? */
+bool gv_fd_is_master(int fd);
+
+/* Open /dev/null in the place of standard streams that are closed: libuv never closes
+ * what has their numbers, or ends the process over it. */
+void gv_fds_keep_standard(void);
 
 /* Return 0 if the loop's `backend` will watch `fd`, else a negative code: UV_EBADF
  * if it was closed, UV_EPERM if it is a file by now. */

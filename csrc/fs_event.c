@@ -12,7 +12,7 @@ static void never(gv_handle *handle, uint64_t now) {
     (void) now;
 }
 
-static const gv_handle_ops OPS = {ignore, never, ignore, NULL, ignore};
+static const gv_handle_ops OPS = {ignore, never, ignore, NULL, ignore, NULL};
 
 static void refused(gv_handle *handle, int error) {
     handle->source.status = error;

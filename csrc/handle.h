@@ -27,6 +27,7 @@ int gv_handle_fileno(gv_loop *loop, int64_t id);
 typedef enum {
     GV_TCP,
     GV_PIPE,
+    GV_TTY,
     GV_POLL,
     GV_UDP,
     GV_FS,
@@ -42,6 +43,7 @@ typedef struct {
     void (*closing)(gv_handle *handle);               /* just before uv_close() */
     void (*shut)(gv_handle *handle);                  /* just behind that; may be NULL */
     void (*closed)(gv_handle *handle);                /* libuv has let go of it */
+    void (*abandoned)(const gv_handle *handle);       /* by a forked child; may be NULL */
 } gv_handle_ops;
 
 struct gv_handle {

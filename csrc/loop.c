@@ -51,6 +51,7 @@ static int init(gv_loop *loop, const gv_limits *limits) {
     rc = uv_mutex_init(&loop->guard);
     if (rc < 0)
         goto no_mutex;
+    gv_fds_keep_standard();
     rc = uv_loop_init(&loop->uv);
     if (rc < 0)
         goto no_loop;
@@ -173,7 +174,11 @@ void gv_loop_abandon(gv_loop *loop) {
 
         /* Otherwise no peer of the parent would see it close a connection, and
          * a dead listener would go on taking clients. */
-        if (handle != NULL && !handle->shut)
+        if (handle == NULL)
+            continue;
+        if (handle->ops->abandoned != NULL)
+            handle->ops->abandoned(handle);
+        if (!handle->shut)
             close_fd(gv_handle_fd(handle));
     }
     close_fd(loop->uv.backend_fd);

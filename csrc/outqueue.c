@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static gv_chunk *new_chunk(gv_loop *loop, size_t len) {
     size_t capacity = GV_CHUNK_SIZE - sizeof(gv_chunk);
@@ -23,6 +24,7 @@ static gv_chunk *new_chunk(gv_loop *loop, size_t len) {
     chunk->at = 0;
     chunk->len = 0;
     chunk->capacity = capacity;
+    chunk->fd = -1;
     return chunk;
 }
 
@@ -62,6 +64,19 @@ int gv_outqueue_copy(gv_loop *loop, gv_outqueue *queue, const char *data, size_t
     return 0;
 }
 
+int gv_outqueue_pass(gv_loop *loop, gv_outqueue *queue, const char *data, size_t len, int fd) {
+    gv_chunk *chunk = new_chunk(loop, len);
+
+    if (chunk == NULL)
+        return UV_ENOMEM;
+    chunk->fd = fd;
+    memcpy(chunk->data, data, len);
+    chunk->len = len;
+    append(queue, chunk);
+    queue->size += len;
+    return 0;
+}
+
 int gv_outqueue_lend(gv_outqueue *queue, const char *data, size_t len) {
     gv_chunk *chunk = malloc(sizeof(gv_chunk));
 
@@ -72,6 +87,7 @@ int gv_outqueue_lend(gv_outqueue *queue, const char *data, size_t len) {
     chunk->at = 0;
     chunk->len = len;
     chunk->capacity = 0;
+    chunk->fd = -1;
     append(queue, chunk);
     queue->size += len;
     return 0;
@@ -82,6 +98,8 @@ unsigned gv_outqueue_gather(const gv_outqueue *queue, uv_buf_t *bufs, unsigned m
     unsigned count = 0;
 
     for (chunk = queue->first; chunk != NULL && count < max; chunk = chunk->next) {
+        if (count > 0 && chunk->fd >= 0)
+            break;
         bufs[count].base = (char *) (uintptr_t) (chunk->bytes + chunk->at); /* only read */
         bufs[count].len = chunk->len - chunk->at; /* uv_buf_init() would cut it to 32 bits */
         count++;
@@ -97,6 +115,10 @@ int64_t gv_outqueue_consume(gv_loop *loop, gv_outqueue *queue, size_t len) {
         gv_chunk *chunk = queue->first;
         size_t left = chunk->len - chunk->at;
 
+        if (chunk->fd >= 0) {
+            close(chunk->fd);
+            chunk->fd = -1;
+        }
         if (len < left) {
             chunk->at += len;
             break;
@@ -113,6 +135,14 @@ int64_t gv_outqueue_consume(gv_loop *loop, gv_outqueue *queue, size_t len) {
 
 int64_t gv_outqueue_clear(gv_loop *loop, gv_outqueue *queue) {
     return gv_outqueue_consume(loop, queue, queue->size);
+}
+
+void gv_outqueue_abandon(const gv_outqueue *queue) {
+    const gv_chunk *chunk;
+
+    for (chunk = queue->first; chunk != NULL; chunk = chunk->next)
+        if (chunk->fd >= 0)
+            close(chunk->fd);
 }
 
 void gv_chunks_free(gv_loop *loop) {

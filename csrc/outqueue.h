@@ -14,6 +14,7 @@ struct gv_chunk {
     size_t at;         /* so much of it has been sent */
     size_t len;
     size_t capacity; /* of data[]; 0 if lent */
+    int fd;          /* that goes with the first byte, or -1; the chunk owns it */
     char data[];
 };
 
@@ -30,7 +31,11 @@ int gv_outqueue_copy(gv_loop *loop, gv_outqueue *queue, const char *data, size_t
  * counted it. Returns 0 or UV_ENOMEM. */
 int gv_outqueue_lend(gv_outqueue *queue, const char *data, size_t len);
 
-/* Fill `bufs` from the front; returns how many. */
+/* Copy at least one byte, with `fd` on the first, which is given: it is closed once
+ * that was sent, or was cleared. Returns 0 or UV_ENOMEM, and leaves fd alone. */
+int gv_outqueue_pass(gv_loop *loop, gv_outqueue *queue, const char *data, size_t len, int fd);
+
+/* Fill `bufs` from the front; returns how many. Only the first can have an fd. */
 unsigned gv_outqueue_gather(const gv_outqueue *queue, uv_buf_t *bufs, unsigned max);
 
 /* Forget the first `len` bytes. Returns how many lent pieces are done with. */
@@ -38,6 +43,9 @@ int64_t gv_outqueue_consume(gv_loop *loop, gv_outqueue *queue, size_t len);
 
 /* Forget everything. Returns how many lent pieces there were. */
 int64_t gv_outqueue_clear(gv_loop *loop, gv_outqueue *queue);
+
+/* In a forked child: close our copies of what was to be sent. */
+void gv_outqueue_abandon(const gv_outqueue *queue);
 
 /* Free the chunks that the loop has kept. */
 void gv_chunks_free(gv_loop *loop);

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int init(gv_stream *stream) {
+int gv_pipe_init(gv_stream *stream) {
     gv_loop *loop = stream->handle.loop;
     int rc = uv_pipe_init(&loop->uv, &stream->handle.uv.pipe, 0);
 
@@ -22,7 +22,7 @@ static int init(gv_stream *stream) {
 }
 
 int gv_pipe_adopt(gv_stream *stream, int fd) {
-    int rc = init(stream);
+    int rc = gv_pipe_init(stream);
 
     if (rc < 0)
         return rc;
@@ -43,7 +43,7 @@ int64_t gv_pipe_new(gv_loop *loop) {
     stream = gv_stream_new(loop, GV_PIPE);
     if (stream == NULL)
         return UV_ENOMEM;
-    rc = init(stream);
+    rc = gv_pipe_init(stream);
     return rc < 0 ? rc : stream->handle.source.id;
 }
 

@@ -27,4 +27,7 @@ int gv_pipe_open(gv_loop *loop, int64_t id, int fd);
 
 /* cdef: end */
 
+/* Make the stream libuv's, without an fd. If that fails, it is gone. */
+int gv_pipe_init(gv_stream *stream);
+
 #endif

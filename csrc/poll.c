@@ -27,7 +27,7 @@ static void let_go(gv_handle *handle) {
     close(((gv_poll *) handle)->fd);
 }
 
-static const gv_handle_ops OPS = {ignore, never, stop, let_go, ignore};
+static const gv_handle_ops OPS = {ignore, never, stop, let_go, ignore, NULL};
 
 static void poll_cb(uv_poll_t *poll, int status, int events) {
     gv_handle *handle = poll->data;

@@ -1,4 +1,5 @@
-#include "csrc/stream.h"
+#include "csrc/passing.h"
+#include "csrc/tty.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -113,6 +114,10 @@ static void closing(gv_handle *handle) {
     if (stream->listener != NULL)
         uv_close((uv_handle_t *) stream->listener, free_listener);
     stream->listener = NULL;
+    if (stream->passing != NULL)
+        gv_passing_close(stream);
+    if (handle->type == GV_TTY)
+        gv_tty_leave((gv_tty *) stream);
 }
 
 static void closed(gv_handle *handle) {
@@ -125,10 +130,18 @@ static void closed(gv_handle *handle) {
     gv_ring_report(&handle->loop->ring, &handle->source, GV_WRITTEN);
 }
 
-static const gv_handle_ops OPS = {flush, expired, closing, NULL, closed};
+static void abandoned(const gv_handle *handle) {
+    const gv_stream *stream = (const gv_stream *) handle;
+
+    gv_outqueue_abandon(&stream->out);
+    if (stream->passing != NULL)
+        gv_passing_abandon(stream);
+}
+
+static const gv_handle_ops OPS = {flush, expired, closing, NULL, closed, abandoned};
 
 gv_stream *gv_stream_new(gv_loop *loop, gv_type type) {
-    gv_stream *stream = calloc(1, sizeof(*stream));
+    gv_stream *stream = calloc(1, type == GV_TTY ? sizeof(gv_tty) : sizeof(gv_stream));
 
     if (stream == NULL)
         return NULL;

@@ -1,4 +1,4 @@
-/* Streams: what TCP connections and Unix sockets have in common.
+/* Streams: what TCP connections, Unix sockets and terminals have in common.
  *
  * Nothing is sent or started while Python runs; a change marks the handle dirty,
  * and the next poll sends each dirty handle's queue and starts or stops its
@@ -80,13 +80,16 @@ typedef enum {
     GV_STREAM_LISTENING
 } gv_stream_state;
 
+typedef struct gv_passing gv_passing;
+
 typedef struct {
     gv_handle handle;
     gv_outqueue out;
     uv_write_t *write; /* what libuv is sending for us, or NULL */
     size_t write_size;
     uv_poll_t *listener;
-    char *into; /* where the next read goes, or NULL: the arena */
+    gv_passing *passing; /* see passing.h; NULL if it passes no descriptors */
+    char *into;          /* where the next read goes, or NULL: the arena */
     size_t into_size;
     bool into_filled; /* the last one was, since it was registered */
     size_t high;
@@ -115,6 +118,9 @@ gv_stream *gv_stream_new(gv_loop *loop, gv_type type);
 /* Return the stream, or NULL and the code to return in `rc`. */
 gv_stream *gv_stream_find(gv_loop *loop, int64_t id, int *rc);
 
+/* The same for one that can be written to. */
+gv_stream *gv_stream_find_writable(gv_loop *loop, int64_t id, int *rc);
+
 /* It is connected now. */
 void gv_stream_opened(gv_stream *stream);
 
@@ -127,6 +133,20 @@ bool gv_stream_has_had_its_turn(const gv_stream *stream);
 
 /* There is no room for what it has. */
 void gv_stream_refused(gv_stream *stream);
+
+/* Say where the next read goes; false: not now, and the system will ask again. What
+ * was read, UV_EOF or another code is for gv_stream_got(). */
+bool gv_stream_room(gv_stream *stream, uv_buf_t *buf);
+void gv_stream_got(gv_stream *stream, ssize_t nread);
+
+/* The queue has more than before. Returns how many bytes. */
+int64_t gv_stream_queued(gv_stream *stream);
+
+/* Bytes were sent. */
+void gv_stream_consumed(gv_stream *stream, size_t len);
+
+/* What is queued starts to wait for the peer, or has moved on and waits again. */
+void gv_stream_waits_to_write(gv_stream *stream);
 
 /* Return how many bytes have left, ever. */
 uint64_t gv_stream_sent(const gv_stream *stream);

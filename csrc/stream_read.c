@@ -1,5 +1,5 @@
 /* The reading half of stream.h. */
-#include "csrc/stream.h"
+#include "csrc/passing.h"
 
 #include <sys/socket.h>
 
@@ -28,21 +28,27 @@ static bool may_read(gv_stream *stream) {
     return false;
 }
 
-static void alloc_cb(uv_handle_t *uv, size_t suggested, uv_buf_t *buf) {
-    gv_stream *stream = uv->data;
+bool gv_stream_room(gv_stream *stream, uv_buf_t *buf) {
     gv_ring *ring = &stream->handle.loop->ring;
     size_t room = ring->arena_size - ring->arena_used;
 
-    (void) suggested;
     if (!may_read(stream)) {
         refuse(stream, buf);
-    } else if (stream->into != NULL) {
+        return false;
+    }
+    if (stream->into != NULL) {
         buf->base = stream->into;
         buf->len = stream->into_size;
     } else {
         buf->base = ring->arena + ring->arena_used;
         buf->len = stream->left < room ? stream->left : room;
     }
+    return true;
+}
+
+static void alloc_cb(uv_handle_t *uv, size_t suggested, uv_buf_t *buf) {
+    (void) suggested;
+    gv_stream_room(uv->data, buf);
 }
 
 static void got(gv_stream *stream, size_t len) {
@@ -73,29 +79,53 @@ static int hidden_error(gv_stream *stream) {
     return error == EPIPE ? 0 : uv_translate_sys_error(error);
 }
 
-static void read_cb(uv_stream_t *uv, ssize_t nread, const uv_buf_t *buf) {
-    gv_stream *stream = uv->data;
+/* Linux's word for it, once nobody has the terminal open whose user we are. */
+static bool has_hung_up(const gv_stream *stream, ssize_t code) {
+    return code == UV_EIO && stream->handle.type == GV_TTY &&
+           gv_fd_is_master(gv_handle_fd(&stream->handle));
+}
 
-    (void) buf;
+void gv_stream_got(gv_stream *stream, ssize_t nread) {
     if (nread > 0) {
         got(stream, (size_t) nread);
         return;
     }
-    if (nread == UV_EOF)
+    if (nread == UV_EOF || has_hung_up(stream, nread))
         nread = hidden_error(stream);
     else if (nread == 0 || nread == UV_ENOBUFS)
         return;
     if (nread == 0) {
-        stream->eof = true; /* and libuv has stopped reading */
-        stream->want_read = stream->reading = false;
+        stream->eof = true;
+        stream->want_read = false;
+        gv_stream_apply_reading(stream);
         gv_ring_report(&stream->handle.loop->ring, &stream->handle.source, GV_EOF);
     } else {
         gv_stream_break(stream, (int) nread);
     }
 }
 
+static void read_cb(uv_stream_t *uv, ssize_t nread, const uv_buf_t *buf) {
+    (void) buf;
+    gv_stream_got(uv->data, nread);
+}
+
+static int start(gv_stream *stream) {
+    int rc;
+
+    if (stream->passing != NULL)
+        return gv_passing_watch(stream);
+    rc = gv_handle_try(&stream->handle);
+    return rc < 0 ? rc : uv_read_start(&stream->handle.uv.stream, alloc_cb, read_cb);
+}
+
+static void stop(gv_stream *stream) {
+    if (stream->passing != NULL)
+        gv_passing_watch(stream);
+    else
+        uv_read_stop(&stream->handle.uv.stream);
+}
+
 void gv_stream_apply_reading(gv_stream *stream) {
-    uv_stream_t *uv = &stream->handle.uv.stream;
     gv_deadline *deadline = &stream->handle.deadline;
     int rc;
 
@@ -103,12 +133,10 @@ void gv_stream_apply_reading(gv_stream *stream) {
         return;
     stream->reading = stream->want_read;
     if (!stream->reading) {
-        uv_read_stop(uv);
+        stop(stream);
         return;
     }
-    rc = gv_handle_try(&stream->handle);
-    if (rc == 0)
-        rc = uv_read_start(uv, alloc_cb, read_cb);
+    rc = start(stream);
     if (rc < 0) {
         stream->reading = stream->want_read = false;
         gv_stream_break(stream, rc);

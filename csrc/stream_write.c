@@ -1,9 +1,9 @@
 /* The sending half of stream.h. */
-#include "csrc/stream.h"
+#include "csrc/passing.h"
 
 #include <stdlib.h>
 
-static void consumed(gv_stream *stream, size_t len) {
+void gv_stream_consumed(gv_stream *stream, size_t len) {
     gv_handle *handle = &stream->handle;
     gv_ring *ring = &handle->loop->ring;
     int64_t lent = gv_outqueue_consume(handle->loop, &stream->out, len);
@@ -31,15 +31,24 @@ static void write_cb(uv_write_t *req, int status) {
         gv_stream_break(stream, status);
         return;
     }
-    consumed(stream, len);
+    gv_stream_consumed(stream, len);
     gv_stream_send(stream);
     if (!stream->handle.shut)
         gv_stream_finish(stream);
 }
 
+void gv_stream_waits_to_write(gv_stream *stream) {
+    gv_deadline *deadline = &stream->handle.deadline;
+
+    if (deadline->write_timeout == 0)
+        return;
+    deadline->write_at = gv_stream_now(stream);
+    deadline->write_seen = gv_stream_sent(stream);
+    gv_stream_arm(stream);
+}
+
 /* Leave the front of the queue to libuv, which sends it as the peer takes it. */
 static void send_later(gv_stream *stream) {
-    gv_deadline *deadline = &stream->handle.deadline;
     uv_buf_t bufs[GV_IOVS];
     unsigned count = gv_outqueue_gather(&stream->out, bufs, GV_IOVS);
     unsigned i;
@@ -58,11 +67,7 @@ static void send_later(gv_stream *stream) {
         gv_stream_break(stream, rc);
         return;
     }
-    if (deadline->write_timeout != 0) { /* what was queued starts to wait, or has moved on */
-        deadline->write_at = gv_stream_now(stream);
-        deadline->write_seen = gv_stream_sent(stream);
-        gv_stream_arm(stream);
-    }
+    gv_stream_waits_to_write(stream);
 }
 
 void gv_stream_send(gv_stream *stream) {
@@ -70,6 +75,10 @@ void gv_stream_send(gv_stream *stream) {
     unsigned count;
     int sent;
 
+    if (stream->passing != NULL) {
+        gv_passing_send(stream);
+        return;
+    }
     while (stream->out.first != NULL) {
         count = gv_outqueue_gather(&stream->out, bufs, GV_IOVS);
         sent = uv_try_write(&stream->handle.uv.stream, bufs, count);
@@ -78,7 +87,7 @@ void gv_stream_send(gv_stream *stream) {
             return;
         }
         if (sent > 0)
-            consumed(stream, (size_t) sent);
+            gv_stream_consumed(stream, (size_t) sent);
         /* With fewer pieces than one call takes, what is left did not fit. */
         if (stream->out.first != NULL && (sent < 0 || count < GV_IOVS)) {
             send_later(stream);
@@ -96,17 +105,23 @@ static void shutdown_cb(uv_shutdown_t *req, int status) {
         gv_stream_break(stream, status);
 }
 
-static void end(gv_stream *stream) {
+static int shut_down(gv_stream *stream) {
     uv_shutdown_t *req = malloc(sizeof(*req));
     int rc = req == NULL ? UV_ENOMEM : gv_handle_try(&stream->handle);
 
-    stream->ended = true;
     if (rc == 0)
         rc = uv_shutdown(req, &stream->handle.uv.stream, shutdown_cb);
-    if (rc < 0) {
+    if (rc < 0)
         free(req);
+    return rc;
+}
+
+static void end(gv_stream *stream) {
+    int rc = stream->passing != NULL ? gv_passing_end(stream) : shut_down(stream);
+
+    stream->ended = true;
+    if (rc < 0)
         gv_stream_break(stream, rc);
-    }
 }
 
 /* What was to happen once everything has been sent. */
@@ -119,7 +134,7 @@ void gv_stream_finish(gv_stream *stream) {
         end(stream);
 }
 
-static gv_stream *find_writable(gv_loop *loop, int64_t id, int *rc) {
+gv_stream *gv_stream_find_writable(gv_loop *loop, int64_t id, int *rc) {
     gv_stream *stream = gv_stream_find(loop, id, rc);
 
     if (stream == NULL)
@@ -150,9 +165,17 @@ static int64_t try_now(gv_stream *stream, const char *data, size_t len) {
     return sent;
 }
 
+int64_t gv_stream_queued(gv_stream *stream) {
+    if (stream->out.size > stream->high)
+        stream->above = true;
+    if (stream->write == NULL)
+        gv_handle_mark(&stream->handle);
+    return (int64_t) stream->out.size;
+}
+
 static int64_t put(gv_loop *loop, int64_t id, const char *data, int64_t len, bool lend) {
     int rc;
-    gv_stream *stream = find_writable(loop, id, &rc);
+    gv_stream *stream = gv_stream_find_writable(loop, id, &rc);
     size_t size = (size_t) len;
     int64_t sent;
 
@@ -160,7 +183,7 @@ static int64_t put(gv_loop *loop, int64_t id, const char *data, int64_t len, boo
         return rc;
     if (len < 0 || (data == NULL && len > 0))
         return UV_EINVAL;
-    if (stream->out.first == NULL && size >= GV_TRY_SIZE) {
+    if (stream->out.first == NULL && size >= GV_TRY_SIZE && stream->passing == NULL) {
         sent = try_now(stream, data, size);
         if (sent < 0)
             return sent;
@@ -176,11 +199,7 @@ static int64_t put(gv_loop *loop, int64_t id, const char *data, int64_t len, boo
         gv_stream_break(stream, rc);
         return rc;
     }
-    if (stream->out.size > stream->high)
-        stream->above = true;
-    if (stream->write == NULL)
-        gv_handle_mark(&stream->handle);
-    return (int64_t) stream->out.size;
+    return gv_stream_queued(stream);
 }
 
 int64_t gv_stream_write(gv_loop *loop, int64_t id, const char *data, int64_t len) {
@@ -193,7 +212,7 @@ int64_t gv_stream_lend(gv_loop *loop, int64_t id, const char *data, int64_t len)
 
 int gv_stream_write_eof(gv_loop *loop, int64_t id) {
     int rc;
-    gv_stream *stream = find_writable(loop, id, &rc);
+    gv_stream *stream = gv_stream_find_writable(loop, id, &rc);
 
     if (stream == NULL)
         return rc;

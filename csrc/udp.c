@@ -199,7 +199,7 @@ static void closed(gv_handle *handle) {
         drop_first(udp);
 }
 
-static const gv_handle_ops OPS = {flush, never, ignore, NULL, closed};
+static const gv_handle_ops OPS = {flush, never, ignore, NULL, closed, NULL};
 
 static int64_t make(gv_loop *loop, int family) {
     int rc = gv_loop_check(loop);
@@ -257,6 +257,14 @@ static int check_datagrams(int fd) {
     return type == SOCK_DGRAM ? 0 : UV_EPROTOTYPE;
 }
 
+/* A system call, so it is made only when that may have changed. */
+static void see_peer(gv_udp *udp) {
+    struct sockaddr_storage name;
+    int len = sizeof(name);
+
+    udp->connected = uv_udp_getpeername(&udp->handle.uv.udp, (struct sockaddr *) &name, &len) == 0;
+}
+
 int64_t gv_udp_open(gv_loop *loop, int fd) {
     int64_t id;
     int rc = gv_loop_check(loop);
@@ -278,6 +286,7 @@ int64_t gv_udp_open(gv_loop *loop, int fd) {
         return rc;
     }
     gv_handle_claim(&udp->handle);
+    see_peer(udp);
     return id;
 }
 
@@ -312,44 +321,31 @@ int gv_udp_connect(gv_loop *loop, int64_t id, const char *host, int port, uint32
 
     if (udp == NULL)
         return rc;
-    if (host == NULL)
-        return uv_udp_connect(&udp->handle.uv.udp, NULL);
-    rc = gv_address_parse(&addr, host, port, flow, scope);
-    return rc < 0 ? rc : uv_udp_connect(&udp->handle.uv.udp, &addr.any);
+    rc = host == NULL ? 0 : gv_address_parse(&addr, host, port, flow, scope);
+    if (rc == 0)
+        rc = uv_udp_connect(&udp->handle.uv.udp, host == NULL ? NULL : &addr.any);
+    see_peer(udp);
+    return rc;
 }
 
-static bool is_connected(const gv_udp *udp) {
-    struct sockaddr_storage name;
-    int len = sizeof(name);
-
-    return uv_udp_getpeername(&udp->handle.uv.udp, (struct sockaddr *) &name, &len) == 0;
-}
-
-int64_t gv_udp_send(gv_loop *loop, int64_t id, const char *data, int64_t len, const char *host,
-                    int port, uint32_t flow, uint32_t scope) {
-    int rc;
-    gv_udp *udp = gv_udp_find(loop, id, &rc);
-    gv_datagram *datagram;
-
-    if (udp == NULL)
-        return rc;
+static int check_send(const gv_udp *udp, const char *data, int64_t len, bool has_target) {
     if (udp->closing)
         return UV_ESHUTDOWN;
     if (len < 0 || (data == NULL && len > 0))
         return UV_EINVAL;
     if (len > DATAGRAM_MAX)
         return UV_EMSGSIZE;
-    if ((host == NULL) != is_connected(udp))
-        return host == NULL ? UV_EDESTADDRREQ : UV_EISCONN;
-    datagram = malloc(sizeof(*datagram) + (size_t) len);
+    if (has_target == udp->connected)
+        return has_target ? UV_EISCONN : UV_EDESTADDRREQ;
+    return 0;
+}
+
+static int64_t queue(gv_udp *udp, const char *data, int64_t len, const gv_sockaddr_ip *to) {
+    gv_datagram *datagram = malloc(sizeof(*datagram) + (size_t) len);
+
     if (datagram == NULL)
         return UV_ENOMEM;
-    datagram->to.any.sa_family = 0;
-    rc = host == NULL ? 0 : gv_address_parse(&datagram->to, host, port, flow, scope);
-    if (rc < 0) {
-        free(datagram);
-        return rc;
-    }
+    datagram->to = *to;
     datagram->next = NULL;
     datagram->len = (size_t) len;
     if (len > 0)
@@ -364,6 +360,37 @@ int64_t gv_udp_send(gv_loop *loop, int64_t id, const char *data, int64_t len, co
         udp->above = true;
     gv_handle_mark(&udp->handle);
     return (int64_t) udp->size;
+}
+
+int64_t gv_udp_send(gv_loop *loop, int64_t id, const char *data, int64_t len, const char *host,
+                    int port, uint32_t flow, uint32_t scope) {
+    int rc;
+    gv_udp *udp = gv_udp_find(loop, id, &rc);
+    gv_sockaddr_ip to = {.any = {.sa_family = 0}};
+
+    if (udp == NULL)
+        return rc;
+    rc = check_send(udp, data, len, host != NULL);
+    if (rc == 0 && host != NULL)
+        rc = gv_address_parse(&to, host, port, flow, scope);
+    return rc < 0 ? rc : queue(udp, data, len, &to);
+}
+
+int64_t gv_udp_send_to(gv_loop *loop, int64_t id, const char *data, int64_t len,
+                       const char *address) {
+    int rc;
+    gv_udp *udp = gv_udp_find(loop, id, &rc);
+    gv_sockaddr_ip to;
+
+    if (udp == NULL)
+        return rc;
+    if (address == NULL)
+        return UV_EINVAL;
+    memcpy(&to, address, sizeof(to));
+    rc = check_send(udp, data, len, true);
+    if (rc == 0 && to.any.sa_family != AF_INET && to.any.sa_family != AF_INET6)
+        rc = UV_EINVAL;
+    return rc < 0 ? rc : queue(udp, data, len, &to);
 }
 
 int64_t gv_udp_pending(gv_loop *loop, int64_t id) {

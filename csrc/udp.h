@@ -69,6 +69,12 @@ int64_t gv_udp_close(gv_loop *loop, int64_t id);
 /* As gv_stream_name(), but UV_ENOTCONN where there is no peer. */
 int gv_udp_name(gv_loop *loop, int64_t id, int peer, gv_address *out);
 
+/* The same, for who stands before a datagram that came, or what gv_udp_target() has made:
+ * GV_UDP_ADDRESS bytes. */
+int64_t gv_udp_send_to(gv_loop *loop, int64_t id, const char *data, int64_t len,
+                       const char *address);
+int gv_udp_target(char *address, const char *host, int port, uint32_t flow, uint32_t scope);
+
 /* Parse what stands before a datagram. */
 int gv_udp_sender(const char *address, gv_address *out);
 
@@ -92,6 +98,7 @@ typedef struct {
     uv_udp_send_t *send; /* libuv waits until this can be sent, or NULL */
     bool above;          /* the high watermark, so that GV_DRAIN is due */
     bool closing;        /* as soon as the queue is empty */
+    bool connected;
 } gv_udp;
 
 /* Return the handle, or NULL and the code to return in `rc`. */

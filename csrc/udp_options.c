@@ -78,3 +78,15 @@ int gv_udp_sender(const char *address, gv_address *out) {
     memcpy(&addr, address, sizeof(addr));
     return gv_address_format(out, &addr.any, gv_address_size(&addr));
 }
+
+int gv_udp_target(char *address, const char *host, int port, uint32_t flow, uint32_t scope) {
+    gv_sockaddr_ip addr = {.any = {.sa_family = 0}};
+    int rc;
+
+    if (address == NULL || host == NULL)
+        return UV_EINVAL;
+    rc = gv_address_parse(&addr, host, port, flow, scope);
+    memset(address, 0, GV_UDP_ADDRESS);
+    memcpy(address, &addr, sizeof(addr));
+    return rc;
+}

@@ -3,6 +3,7 @@
 The names below are the public interface, together with the modules they come from.
 """
 
+from . import stdio as stdio
 from ._version import __version__ as __version__
 from .address import getaddrinfo as getaddrinfo
 from .address import getnameinfo as getnameinfo

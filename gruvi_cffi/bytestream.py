@@ -107,6 +107,11 @@ class Stream(Unseekable):
         self._check_open()
         return TextStream(self, encoding, errors, newline)
 
+    def isatty(self) -> bool:
+        """Return True if it is a terminal."""
+        get_extra_info = getattr(self._transport, 'get_extra_info', None)
+        return get_extra_info is not None and get_extra_info('winsize') is not None
+
     # Reading.
 
     def _readable(self) -> StreamBuffer:

@@ -17,6 +17,7 @@ from ._native.loop import Loop
 from ._native.pipe import PipeHandle
 from ._native.stream import StreamHandle
 from ._native.tcp import TcpHandle
+from ._native.tty import TtyHandle
 from .address import AddressInfo, forget_address, getaddrinfo, saddr
 from .errors import ConnectTimeout, Timeout, TransportError, check_timeout
 from .hub import Hub, sleep, switch_back
@@ -52,7 +53,12 @@ def open_fd(loop: Loop, fd: int) -> StreamHandle:
     :raises TransportError: it is none of them, or closed.
     :raises ValueError: it is a socket of another type.
     """
-    handle = TcpHandle(loop) if _is_tcp(fd) else PipeHandle(loop)
+    try:
+        kind = kind_of(fd)
+    except OSError as error:
+        doing = f'open file descriptor {fd}'
+        raise TransportError.from_errno(error.errno or errno.EBADF, doing) from None
+    handle = kind(loop)
     try:
         handle.open(fd)
     except BaseException:
@@ -61,19 +67,20 @@ def open_fd(loop: Loop, fd: int) -> StreamHandle:
     return handle
 
 
-def _is_tcp(fd: int) -> bool:
-    try:
-        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-            return False
-        borrowed = socket.socket(fileno=fd)
-    except OSError as error:
-        doing = f'open file descriptor {fd}'
-        raise TransportError.from_errno(error.errno or errno.EBADF, doing) from None
+def kind_of(fd: int) -> type[TcpHandle] | type[PipeHandle] | type[TtyHandle]:
+    """Return which handle is for *fd*.
+
+    :raises OSError: it is closed.
+    :raises ValueError: it is a socket of another type.
+    """
+    if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+        return TtyHandle if os.isatty(fd) else PipeHandle
+    borrowed = socket.socket(fileno=fd)
     family, kind = borrowed.family, borrowed.type
     borrowed.detach()
     if kind != socket.SOCK_STREAM:
         raise ValueError(f'need a stream socket, not one of type {kind!r}')
-    return family in (socket.AF_INET, socket.AF_INET6)
+    return TcpHandle if family in (socket.AF_INET, socket.AF_INET6) else PipeHandle
 
 
 def open_socket(loop: Loop, given: socket.socket) -> StreamHandle:

@@ -10,10 +10,11 @@ from typing import Any, Optional
 
 from . import limits
 from ._native.loop import Loop
+from ._native.pipe import PipeHandle
 from ._native.stream import StreamHandle
 from .address import check_ip, getaddrinfo
 from .connect import Deadline, Target, connect_tcp, connect_unix, open_fd, open_socket
-from .errors import Timeout, check_timeout
+from .errors import Timeout, TransportError, check_timeout
 from .hub import get_hub, sleep, switch_back, switchpoint
 from .listeners import Listener, bind_tcp, bind_unix
 from .protocols import BaseProtocol
@@ -35,6 +36,7 @@ def create_connection(
     local_address: tuple[Any, ...] | None = None,
     family: int = 0,
     flags: int = 0,
+    ipc: bool = False,
     timeout: float | None = None,
     mode: str = 'rw',
 ) -> tuple[Transport, Any]:
@@ -44,14 +46,15 @@ def create_connection(
     Python's (which is taken over, and closed if anything fails from then on), or a connected
     handle. Of the addresses that a host has, the
     next is tried when one has failed or did not answer within ``limits.ATTEMPT_DELAY`` (RFC 8305).
-    *timeout*, in seconds, holds for all of it. *family* and *flags* are for ``getaddrinfo()``.
+    *timeout*, in seconds, holds for all of it. *family* and *flags* are for ``getaddrinfo()``. With
+    *ipc*, descriptors can be passed over it: see ``Transport.write()`` and ``take_fd()``.
 
     :raises ConnectTimeout: the time was over.
     :raises ResolverError: the host is unknown.
     :raises TransportError: nobody listens there, or the descriptor cannot be used.
     :raises TypeError: *address* is none of these.
-    :raises ValueError: the port, the mode or the timeout is none; or *ssl* is true, but this
-        version has no TLS.
+    :raises ValueError: the port, the mode or the timeout is none; *ipc* is true, but it is no Unix
+        socket; or *ssl* is true, but this version has no TLS.
     """
     _check_ssl(ssl)
     hub = get_hub()
@@ -72,6 +75,8 @@ def create_connection(
     else:
         handle = _take_over(hub.loop, address)
     try:
+        if ipc:
+            _allow_passing(handle)
         transport = Transport(handle, server_hostname, mode)
     except BaseException:
         if handle is not address:
@@ -94,6 +99,7 @@ def create_server(
     ssl: bool = False,
     family: int = 0,
     flags: int = 0,
+    ipc: bool = False,
     backlog: int = limits.BACKLOG,
     reuse_port: bool = False,
     timeout: float | None = None,
@@ -104,13 +110,19 @@ def create_server(
     """
     server = Server(protocol_factory, timeout)
     if address is not None:
-        server.listen(address, ssl, family, flags, backlog, reuse_port)
+        server.listen(address, ssl, family, flags, ipc, backlog, reuse_port)
     return server
 
 
 def _check_ssl(ssl: Any) -> None:
     if ssl:
         raise ValueError(f'this version has no TLS: ssl must be False, not {ssl!r}')
+
+
+def _allow_passing(handle: StreamHandle) -> None:
+    if not isinstance(handle, PipeHandle):
+        raise ValueError(f'descriptors travel only over Unix sockets, not over {handle!r}')
+    handle.allow_passing(limits.PASSED_FDS)
 
 
 def _take_over(loop: Loop, given: Any) -> StreamHandle:
@@ -121,6 +133,17 @@ def _take_over(loop: Loop, given: Any) -> StreamHandle:
     if isinstance(given, int) and not isinstance(given, bool):
         return open_fd(loop, given)
     raise TypeError(f'need a name, (host, port), a descriptor or a socket, not {given!r}')
+
+
+def _take_passed(loop: Loop, transport: Transport) -> StreamHandle:
+    fd = transport.take_fd()
+    if fd is None:
+        raise TransportError(f'no descriptor was passed to {transport!r}')
+    try:
+        return open_fd(loop, fd)
+    except BaseException:
+        os.close(fd)
+        raise
 
 
 def _take_over_bound(loop: Loop, given: Any) -> StreamHandle:
@@ -267,6 +290,7 @@ class Server(Endpoint):
         ssl: bool = False,
         family: int = 0,
         flags: int = 0,
+        ipc: bool = False,
         backlog: int = limits.BACKLOG,
         reuse_port: bool = False,
     ) -> None:
@@ -275,16 +299,19 @@ class Server(Endpoint):
         That is the name of a Unix socket, ``(host, port)`` (each address of the host), a bound
         socket of Python's (which is taken over), or a bound handle. The kernel keeps up to
         *backlog* connections that were not accepted yet; with *reuse_port* several processes may
-        listen on the port.
+        listen on the port. With *ipc*, descriptors can be passed over the connections.
 
         :raises ResolverError: the host is unknown.
         :raises TransportError: the address is in use, or not ours; nothing listens then.
         :raises TypeError: *address* is none of these.
-        :raises ValueError: the socket is not bound; or *ssl* is true, but this version has no TLS.
+        :raises ValueError: the socket is not bound; *ipc* is true, but it is no Unix socket; or
+            *ssl* is true, but this version has no TLS.
         """
         _check_ssl(ssl)
         loop = get_hub().loop
         address = os.fspath(address) if isinstance(address, os.PathLike) else address
+        if ipc and isinstance(address, tuple):
+            raise ValueError(f'descriptors travel only over Unix sockets, not over {address!r}')
         if isinstance(address, tuple):
             check_ip(address)
             host, port = address[:2]
@@ -295,15 +322,44 @@ class Server(Endpoint):
             listeners = bind_unix(loop, address)
         else:
             listeners = [Listener(_take_over_bound(loop, address))]
+        accept = self._accept_passing if ipc else self.handle_accepted
         try:
             for listener in listeners:
-                listener.listen(backlog, self.handle_accepted)
+                listener.listen(backlog, accept)
             self._addresses += [listener.handle.getsockname() for listener in listeners]
         except BaseException:
             for listener in listeners:
                 listener.close()
             raise
         self._listeners += listeners
+
+    def _accept_passing(self, handle: StreamHandle) -> None:
+        _allow_passing(handle)
+        self.handle_accepted(handle)
+
+    def accept_connection(
+        self, source: Transport | StreamHandle | socket.socket | int, ssl: bool = False
+    ) -> None:
+        """Start a connection over a descriptor that another process has accepted.
+
+        *source* is the transport that it was passed to, whose ``take_fd()`` has it (what cannot be
+        used is closed), or a connected descriptor, socket or handle, which is taken over.
+
+        :raises TransportError: nothing was passed, or it is no connection.
+        :raises ValueError: it is a socket of another type; the transport was not made with
+            ``ipc=True``; or *ssl* is true, but this version has no TLS.
+        """
+        _check_ssl(ssl)
+        loop = get_hub().loop
+        if isinstance(source, Transport):
+            handle = _take_passed(loop, source)
+        else:
+            handle = _take_over(loop, source)
+        try:
+            self.handle_accepted(handle)
+        except BaseException:
+            handle.abort()
+            raise
 
     def handle_accepted(self, handle: StreamHandle) -> None:
         """Start a connection over a handle that was accepted."""

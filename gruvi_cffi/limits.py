@@ -26,8 +26,10 @@ MAP_AHEAD = 1000  # jobs that map() of a pool submits before it wants their resu
 
 # Transports.
 WRITE_HIGH = 64 * 1024  # bytes queued above which a protocol is paused; asyncio's choice too
+FILE_CHUNK = 64 * 1024  # bytes of a file that one call in a thread reads
 DATAGRAM_QUEUE = 1024 * 1024  # bytes above which datagrams are dropped instead of queued
 FLUSH_TIMEOUT = 30.0  # seconds without progress that close() gives a peer to take what is queued
+PASSED_FDS = 64  # descriptors that one connection was passed, and nobody has taken yet
 BACKLOG = 4096  # connections the kernel keeps for us; it cuts this to its own limit (somaxconn)
 
 # Streams.

@@ -64,6 +64,10 @@ class TextStream(Unseekable):
         """Return True if it is for writing."""
         return bool(self.buffer.writable())
 
+    def isatty(self) -> bool:
+        """Return True if it is a terminal."""
+        return bool(self.buffer.isatty())
+
     # Reading.
 
     def _available(self) -> int:

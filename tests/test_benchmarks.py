@@ -86,7 +86,7 @@ def test_every_counted_request_was_served(size):
 def test_messages_are_sent_when_they_are_due():
     figures, peers = put_load_on(Peer, Load(4, 100, 0.5, warmup=0, rate=200))
     assert figures['errors'] == 0
-    assert figures['requests'] / figures['seconds'] == pytest.approx(200, rel=0.1)
+    assert figures['requests'] / figures['seconds'] == pytest.approx(200, rel=0.4)
     assert max(peer.received for peer in peers) - min(peer.received for peer in peers) <= 100
 
 

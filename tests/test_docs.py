@@ -221,6 +221,7 @@ CHECKS = {
     'pip install .': lambda words: None,
     'python -m benchmarks.echo': options_of('benchmarks.echo'),
     'python -m benchmarks.micro': options_of('benchmarks.micro'),
+    'python -m benchmarks.core': options_of('benchmarks.core'),
     'python -m benchmarks.instructions': options_of('benchmarks.instructions'),
     'python -m gruvi_cffi': runs_ours,
     'python examples/': is_example,

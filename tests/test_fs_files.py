@@ -56,8 +56,8 @@ def test_every_mode_is_that_of_the_built_in_open(path, mode):
             ):
                 try:
                     seen.append(getattr(file, name)(*args))
-                except OSError as error:
-                    seen.append(type(error).__name__)
+                except OSError:  # of PyPy's not always an io.UnsupportedOperation
+                    seen.append(OSError)
         return [*seen, file.closed]
 
     both(path, work)

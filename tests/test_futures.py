@@ -13,7 +13,7 @@ import zlib
 
 import pytest
 
-from gruvi_cffi import Cancelled, Event, Timeout, assert_no_switchpoints, sleep, spawn
+from gruvi_cffi import Cancelled, Event, Timeout, assert_no_switchpoints, limits, sleep, spawn
 from gruvi_cffi.futures import (
     FiberPool,
     Future,
@@ -481,3 +481,26 @@ def test_as_completed_yields_in_order_of_completion():
     assert found == [futures[2], futures[0], futures[1]]
     with pytest.raises(Timeout):
         list(as_completed([Future()], timeout=0.001))
+
+
+def test_thousands_of_jobs_from_a_crowd_of_fibers(long):
+    fibers, jobs = long((100, 10), (1000, 10))
+    running, most, lock = set(), [], threading.Lock()
+
+    def job(number):
+        with lock:
+            running.add(threading.get_ident())
+            most.append(len(running))
+        result = number * number
+        with lock:
+            running.discard(threading.get_ident())
+        return result
+
+    def work(first):
+        return [blocking(job, first + number) for number in range(jobs)]
+
+    crowd = [spawn(work, jobs * number) for number in range(fibers)]
+    results = [result for fiber in crowd for result in fiber.result(100)]
+    assert results == [number * number for number in range(fibers * jobs)]
+    assert max(most) <= limits.IO_THREADS
+    assert get_io_pool().abandoned == 0

@@ -43,6 +43,34 @@ def test_producers_and_consumers_of_many_threads_lose_and_reorder_nothing(long):
     assert got == list(range(5 * fibers_each * count))
 
 
+def test_two_hubs_hand_items_back_and_forth(long):
+    count, ahead = long(50_000, 1_000_000), 100
+    there, back = Queue(ahead), Queue(ahead)
+    seen = []
+
+    def echo():
+        expected = 0
+        while (item := there.get()) is not None:
+            assert item == expected
+            expected += 1
+            back.put(item)
+        seen.append(expected)
+
+    def send():
+        for number in range(count):
+            there.put(number)
+        there.put(None)
+
+    thread = threading.Thread(target=echo)
+    thread.start()
+    sender = spawn(send)
+    for number in range(count):
+        assert back.get() == number
+    sender.result(60)
+    thread.join()
+    assert seen == [count]
+
+
 @pytest.fixture
 def storm():
     """Call a function from a signal handler, every so many microseconds."""

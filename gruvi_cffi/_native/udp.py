@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from .._gv import ffi, lib
@@ -11,19 +12,22 @@ from .loop import DISPATCH, Handle, Loop
 from .stream import Buffer
 
 _ADDRESS = lib.GV_UDP_ADDRESS
-_KNOWN_SENDERS = 1024  # whose addresses need not be made again
+_KNOWN = 1024  # addresses that need not be made again
+_gv_udp_send_to = lib.gv_udp_send_to
 
 
 class UdpHandle(Handle):
     """A UDP socket of *family*, AF_INET or AF_INET6, or the datagram socket *fd*, taken over.
 
-    Hosts are numeric. Datagrams go to ``owner.handle_datagram(data, address)``; what the kernel
-    refuses to send, or says of those sent before, to ``owner.handle_refused(exc)``.
+    Hosts are numeric. Datagrams go to ``deliver(data, address)``, which may be changed at any time;
+    what the kernel refuses to send, or says of those sent before, to ``owner.handle_refused(exc)``.
 
     :raises TransportError: there are no descriptors or no memory, or *fd* is no such socket.
     """
 
-    __slots__ = ('_flushing', '_senders')
+    __slots__ = ('_flushing', '_senders', '_targets', 'deliver')
+
+    deliver: Callable[[bytes, tuple[Any, ...]], object]
 
     def __init__(self, loop: Loop, family: int = socket.AF_INET, fd: int | None = None) -> None:
         if fd is None:
@@ -33,6 +37,7 @@ class UdpHandle(Handle):
             rc = lib.gv_udp_open(loop._ptr, fd)
             self._attach(loop, check(rc, f'open file descriptor {fd} for datagrams'))
         self._senders: dict[bytes, tuple[Any, ...]] = {}
+        self._targets: dict[tuple[Any, ...], bytes] = {}  # the same the other way
         self._flushing = False  # closed, but the queue still leaves
 
     def on_data(self, data: bytes) -> None:
@@ -44,10 +49,13 @@ class UdpHandle(Handle):
         if address is None:
             name = ffi.new('gv_address *')
             check(lib.gv_udp_sender(raw, name), 'tell where a datagram is from')
-            if len(self._senders) >= _KNOWN_SENDERS:
+            address = _tuple_of(name)
+            if len(self._senders) >= _KNOWN:
                 self._senders.clear()
-            address = self._senders[raw] = _tuple_of(name)
-        self.owner.handle_datagram(data[_ADDRESS:], address)
+                self._targets.clear()
+            self._senders[raw] = address
+            self._targets[address] = raw
+        self.deliver(data[_ADDRESS:], address)
 
     def bind(
         self, host: str, port: int, flow: int = 0, scope: int = 0, *,
@@ -81,11 +89,23 @@ class UdpHandle(Handle):
         if address is None:
             rc = lib.gv_udp_send(self._ptr, self.id, data, len(data), ffi.NULL, 0, 0, 0)
         else:
-            host, port, flow, scope = (*address, 0, 0)[:4]
-            rc = lib.gv_udp_send(
-                self._ptr, self.id, data, len(data), host.encode(), port, flow, scope
-            )
-        return check(rc, 'send a datagram')
+            raw = self._targets.get(address)
+            if raw is None:
+                raw = self._target(address)
+            rc = _gv_udp_send_to(self._ptr, self.id, data, len(data), raw)
+        if rc < 0:
+            raise error_from(rc, 'send a datagram')
+        return int(rc)
+
+    def _target(self, address: tuple[Any, ...]) -> bytes:
+        host, port, flow, scope = (*address, 0, 0)[:4]
+        raw = ffi.new('char[]', _ADDRESS)
+        rc = lib.gv_udp_target(raw, host.encode(), port, flow, scope)
+        check(rc, f'send a datagram to {host} port {port}')
+        if len(self._targets) >= _KNOWN:
+            self._targets.clear()
+        made = self._targets[address] = bytes(ffi.buffer(raw))
+        return made
 
     @property
     def write_queue_size(self) -> int:

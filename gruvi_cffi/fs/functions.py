@@ -79,6 +79,8 @@ def result_of(status: dict[str, int]) -> os.stat_result:
     }
     for name, time in zip(('atime', 'mtime', 'ctime'), times):
         more[f'st_{name}_ns'] = time
+        if hasattr(os.stat_result, f'nsec_{name}'):  # of which PyPy makes the other
+            more[f'nsec_{name}'] = time % 10**9
     floats = {f'st_{name}': time / 1e9 for name, time in zip(('atime', 'mtime', 'ctime'), times)}
     whole = [time // 10**9 for time in times]
     return os.stat_result([*(status[name] for name in names), *whole], {**floats, **more})

@@ -12,9 +12,7 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r'(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?')
 
 # Those that say how a message is framed, or that are added unless they are there.
-SPECIAL = frozenset(
-    {'connection', 'content-length', 'date', 'server', 'trailer', 'transfer-encoding'}
-)
+SPECIAL = frozenset({'content-length', 'date', 'server', 'trailer'})
 _PER_HOP = frozenset(hop_by_hop)
 
 _CACHED = 1000  # lines that are kept, spelled and checked; most servers send the same few

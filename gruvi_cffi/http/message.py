@@ -127,8 +127,6 @@ class _BodyStream(Stream):
             self._buffer.feed_eof()
 
 
-# What a message may be at most, for the protocols of this package.
-LIMITS = engine.HttpLimits()
 RESPONSE_LIMITS = engine.HttpLimits(
     line=limits.HTTP_RESPONSE_HEAD,
     head=limits.HTTP_RESPONSE_HEAD,

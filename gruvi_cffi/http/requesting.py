@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Optional
 
+from .. import limits
 from .._native import http as engine
 from .._native.tcp import TcpHandle
 from ..bytestream import Stream
@@ -25,7 +26,7 @@ _KINDS = {'HEAD': engine.TO_HEAD, 'CONNECT': engine.TO_CONNECT}
 
 
 class HttpClientProtocol(Protocol):
-    """Sends requests and receives what answers them. *timeout* is for a response's head, in seconds.
+    """Sends requests and receives what answers them. *timeout*, in seconds, is for each answer.
 
     ``getresponse()`` has to be called once for each request, in the same order. *limit* bounds what
     a server may send.
@@ -36,7 +37,7 @@ class HttpClientProtocol(Protocol):
         '_engine',
         '_eof',
         '_error',
-        '_limit',
+        '_interim',
         '_message',
         '_pausing',
         '_ready',
@@ -53,12 +54,12 @@ class HttpClientProtocol(Protocol):
     ) -> None:
         super().__init__(timeout)
         self._engine = engine.HttpEngine(True, limit)
-        self._limit = limit
         self._asked: deque[str] = deque()  # methods of the requests without a final response
         self._ready: deque[HttpMessage] = deque()  # responses that nobody has taken
         self._message: Optional[HttpMessage] = None  # whose body comes in
         self._sending: Optional[HttpRequest] = None  # that is not complete
         self._waiting: list[Any] = []  # fibers in getresponse()
+        self._interim = 0  # 1xx responses to the request whose turn it is
         self._pausing = 0  # bodies that are read too slowly
         self._eof = False
         self._error: Optional[Exception] = None
@@ -144,8 +145,14 @@ class HttpClientProtocol(Protocol):
         assert message.status_code is not None
         if message.status_code >= 200:
             self._asked.popleft()
+            self._interim = 0
             if not message.flags & engine.KEEP_ALIVE:
                 self.close_after = True
+        else:
+            self._interim += 1
+            if self._interim > limits.HTTP_INTERIM:
+                self._fail(MessageTooLarge('the server sends too many interim responses'))
+                return
         if message.length:
             message.buffer = BodyBuffer(self, _nothing)
         self._ready.append(message)

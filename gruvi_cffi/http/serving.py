@@ -48,9 +48,10 @@ class HttpServerProtocol(Protocol):
     """
 
     __slots__ = (
-        '_body_counted', '_body_seen', '_body_timed', '_engine', '_eof', '_fiber', '_finished', '_handler', '_held', '_held_size',
-        '_lingering', '_message', '_options', '_paused', '_response', '_timing', '_to_continue',
-        '_writer', 'closing', 'data', 'transport', 'writing_paused',
+        '_body_counted', '_body_seen', '_body_timed', '_engine', '_eof', '_fiber', '_finished',
+        '_handler', '_held', '_held_size', '_lingering', '_message', '_options', '_paused',
+        '_response', '_timing', '_to_continue', '_writer', 'closing', 'data', 'transport',
+        'writing_paused',
     )  # fmt: skip
 
     def __init__(self, handler: Handler, options: HttpOptions | None = None) -> None:

@@ -25,7 +25,7 @@ class DatagramTransport(BaseTransport):
     :raises ValueError: *mode* is none of 'r', 'w', 'rw'.
     """
 
-    __slots__ = ('_held', '_paused')
+    __slots__ = ('_held', '_paused', '_queued')
 
     _handle: UdpHandle
 
@@ -34,6 +34,7 @@ class DatagramTransport(BaseTransport):
             raise TypeError(f'need a UDP handle, not {type(handle).__name__}')
         super().__init__(handle, mode)
         self._paused = False
+        self._queued = 0  # bytes at most
         self._held: deque[tuple[bytes, Any]] = deque()  # what the batch had when reading paused
 
     def start(self, protocol: Any) -> None:
@@ -52,12 +53,14 @@ class DatagramTransport(BaseTransport):
         except Exception as error:
             self._break(error)
             raise
+        self._open_gate()
         if self.is_reading():
             self._handle.read_start()
 
     def set_protocol(self, protocol: Any) -> None:
         """Have everything from now on go to *protocol*."""
         self._protocol = protocol
+        self._open_gate()
 
     # Sending.
 
@@ -75,12 +78,12 @@ class DatagramTransport(BaseTransport):
         if not self._writable:
             why = _WHY.get(self._state, 'is not for writing')
             raise TransportError(f'the transport {why}')
-        if self._handle.write_queue_size > limits.DATAGRAM_QUEUE:
+        if self._queued > limits.DATAGRAM_QUEUE < self._handle.write_queue_size:
             error = TransportError.from_errno(errno.ENOBUFS, 'send a datagram')
             self._handle.loop.defer(self._handle, lambda: self.handle_refused(error))
             return
         try:
-            size = self._send(data, addr)
+            self._queued = size = self._send(data, addr)
         except TypeError:
             raise TypeError(f'need a bytes-like object, not {type(data).__name__}') from None
         if size > self._high and not self._writing_paused:
@@ -138,6 +141,7 @@ class DatagramTransport(BaseTransport):
         self._check_readable()
         if self.is_reading():
             self._paused = True
+            self._handle.deliver = self._hold
             self._handle.read_stop()
 
     def resume_reading(self) -> None:
@@ -159,13 +163,15 @@ class DatagramTransport(BaseTransport):
         while self._held and self.is_reading():
             self._protocol.datagram_received(*self._held.popleft())
         if self.is_reading():
+            self._open_gate()
             self._handle.read_start()
 
-    def handle_datagram(self, data: bytes, address: tuple[Any, ...]) -> None:
-        if self._held or not self.is_reading():
-            self._held.append((data, address))
-        else:
-            self._protocol.datagram_received(data, address)
+    def _open_gate(self) -> None:
+        reads = self.is_reading() and not self._held
+        self._handle.deliver = self._protocol.datagram_received if reads else self._hold
+
+    def _hold(self, data: bytes, address: tuple[Any, ...]) -> None:
+        self._held.append((data, address))
 
     def handle_exception(self, error: BaseException) -> None:
         """What ``datagram_received()`` raises was logged, and is no reason to close: as asyncio."""

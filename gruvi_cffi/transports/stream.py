@@ -1,8 +1,9 @@
-"""The transport for streams: TCP connections, Unix sockets, pipes."""
+"""The transport for streams: TCP connections, Unix sockets, pipes, terminals."""
 
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 import sys
@@ -12,8 +13,9 @@ from typing import Any, Optional
 from .. import limits
 from .._native.pipe import PipeHandle
 from .._native.stream import DEADLINE_READ, DEADLINE_WRITE, LEND_SIZE, Buffer, StreamHandle
+from .._native.tty import TtyHandle
 from ..errors import TransportError
-from .base import CLOSED, CLOSING, NEW, OPEN
+from .base import CLOSED, CLOSING, NEW, OPEN, log
 from .reading import ReadingTransport
 from .view import TransportSocket
 
@@ -84,15 +86,21 @@ class Transport(ReadingTransport):
 
     # Writing.
 
-    def write(self, data: Buffer) -> None:
+    def write(self, data: Buffer, handle: Any = None) -> None:
         """Queue *data* (any length); it leaves in order, with whatever else this turn writes.
 
-        :raises TypeError: *data* is no bytes-like object.
+        With *handle*, a descriptor or something with a ``fileno()``, a duplicate of that travels
+        with the first byte; see ``take_fd()``. Both ends need ``ipc=True`` for it.
+
+        :raises TypeError: *data* is no bytes-like object, or *handle* has no descriptor.
+        :raises ValueError: this connection cannot pass *handle*, or there is no data.
         :raises TransportError: not started, not for writing, closed, broken, or after
-            ``write_eof()``.
+            ``write_eof()``; or *handle* is closed, or there is no descriptor left for it.
         """
         size = -1
-        if type(data) is bytes and len(data) < LEND_SIZE and self._writable:
+        if handle is not None:
+            size = self._pass(data, handle)
+        elif type(data) is bytes and len(data) < LEND_SIZE and self._writable:
             handle = self._handle
             size = handle.put(handle.id, data, len(data))  # what mostly happens, in one call
         if size < 0:
@@ -112,6 +120,35 @@ class Transport(ReadingTransport):
             return 0
         except TypeError:
             raise TypeError(f'need a bytes-like object, not {type(data).__name__}') from None
+
+    def _pass(self, data: Buffer, handle: Any) -> int:
+        fd = _descriptor_of(handle)
+        if not self._writable:
+            self._refuse()
+            return 0
+        return self._pipe().pass_fd(data, fd)
+
+    def _pipe(self) -> PipeHandle:
+        if not isinstance(self._handle, PipeHandle):
+            raise ValueError('descriptors travel only over Unix sockets')
+        return self._handle
+
+    def take_fd(self) -> int | None:
+        """Return the descriptor that came first of those that the peer has passed, or None.
+
+        It is the caller's, to be closed. When a byte has been delivered, the descriptor that came
+        with it is there; those of later bytes may be there already. While
+        ``limits.PASSED_FDS`` were not taken, nothing is read. What was not taken when the transport
+        is closed, is closed too.
+
+        :raises ValueError: the connection was not made with ``ipc=True``.
+        :raises TransportError: the transport is closed.
+        """
+        return self._pipe().take_fd()
+
+    def handle_paused(self, error: TransportError) -> None:
+        if self._pipe().passed >= limits.PASSED_FDS:  # the protocol may have taken them since
+            log.warning('%r reads no more: it was passed descriptors that nobody takes', self)
 
     def writelines(self, list_of_data: Iterable[Buffer]) -> None:
         """Write all of *list_of_data*, as ``write()`` does."""
@@ -225,8 +262,9 @@ class Transport(ReadingTransport):
         """Return what is known under *name*, or *default*.
 
         ``peername``, ``sockname``, ``socket`` (a TransportSocket), ``handle``, ``server_hostname``,
-        ``pipe`` (the handle, of anything but TCP), and of a Unix socket on Linux ``unix_creds``:
-        the peer's (pid, uid, gid). Of a closed transport only the names are known.
+        ``pipe`` (the handle, of anything but TCP), of a Unix socket on Linux ``unix_creds``: the
+        peer's (pid, uid, gid), and of a terminal ``winsize``: the window's (columns, lines), an
+        ``os.terminal_size``. Of a closed transport only the names are known.
         """
         look_up = _EXTRA.get(name)
         if look_up is None:
@@ -242,12 +280,25 @@ class Transport(ReadingTransport):
             return self._names[which]
         return self._handle.getpeername() if which == 'peername' else self._handle.getsockname()
 
+    def _winsize(self) -> os.terminal_size | None:
+        handle = self._handle
+        return os.terminal_size(handle.get_winsize()) if isinstance(handle, TtyHandle) else None
+
     def _unix_creds(self) -> tuple[int, ...] | None:
         view = TransportSocket(self._handle)
         if _SO_PEERCRED is None or view.family != socket.AF_UNIX:
             return None
         raw = view.getsockopt(socket.SOL_SOCKET, _SO_PEERCRED, struct.calcsize('3i'))
         return struct.unpack('3i', raw)  # type: ignore[arg-type]
+
+
+def _descriptor_of(handle: Any) -> int:
+    if isinstance(handle, int) and not isinstance(handle, bool):
+        return handle
+    try:
+        return int(handle.fileno())
+    except AttributeError:
+        raise TypeError(f'need a descriptor or something that has one, not {handle!r}') from None
 
 
 # PyPy 7.3.11 has no name for it.
@@ -267,11 +318,12 @@ _EXTRA: dict[str, Callable[[Transport], Any]] = {
     'peername': lambda transport: transport._name('peername'),
     'pipe': lambda transport: (
         transport._handle
-        if isinstance(transport._handle, PipeHandle) and not transport.closed
+        if isinstance(transport._handle, (PipeHandle, TtyHandle)) and not transport.closed
         else None
     ),
     'server_hostname': lambda transport: transport._server_hostname,
     'sockname': lambda transport: transport._name('sockname'),
     'socket': lambda transport: None if transport.closed else TransportSocket(transport._handle),
     'unix_creds': Transport._unix_creds,
+    'winsize': Transport._winsize,
 }
