@@ -230,8 +230,8 @@ def test_a_body_in_chunks_with_trailers(serve):
 
     answer = ask(
         serve(handler, adapter=lambda handler: handler),
-        b'POST / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n'
-        b'3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nSpam: eggs\r\n\r\n',
+        b'POST / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n'
+        b'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nSpam: eggs\r\n\r\n',
     )
     assert answer.startswith(b'HTTP/1.1 204 No Content\r\n')
     assert b'Content-Length' not in answer

@@ -92,6 +92,8 @@ class HttpClientProtocol(Protocol):
     def eof_received(self) -> bool:
         self._eof = True
         self._read_events(self._engine.eof(), b'')
+        if self._asked and self._error is None:
+            self._give_up(MessageTruncated('the server has closed without an answer'))
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

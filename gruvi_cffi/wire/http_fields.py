@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from typing import Any, Optional, Union
 
+Fields = Iterable[tuple[str, str]]
 Headers = list[tuple[str, str]]
 
 # They belong to a connection, and no application may set them (RFC 9110, 7.6.1).
@@ -81,7 +82,7 @@ def parse_trailer(header: str) -> list[str]:
     return names
 
 
-def get_header(headers: Iterable[tuple[str, str]], name: str, default: Any = None) -> Any:
+def get_header(headers: Fields, name: str, default: Any = None) -> Any:
     """Return the value of the first field called *name*, in any case, or *default*."""
     name = name.lower()
     for key, value in headers:
@@ -100,27 +101,25 @@ def remove_headers(headers: Headers, name: str) -> Headers:
 # Putting messages together. Nothing is checked here: ``gruvi_cffi.http`` does so before.
 
 
-def create_request(
-    version: str, method: str, url: str, headers: Iterable[tuple[str, str]]
-) -> bytes:
+def create_request(version: str, method: str, url: str, headers: Fields) -> bytes:
     """Return the head of a request."""
     return s2b(f'{method} {url} HTTP/{version}\r\n{_lines(headers)}\r\n')
 
 
-def create_response(version: str, status: str, headers: Iterable[tuple[str, str]]) -> bytes:
+def create_response(version: str, status: str, headers: Fields) -> bytes:
     """Return the head of a response; *status* is a code and words."""
     return s2b(f'HTTP/{version} {status}\r\n{_lines(headers)}\r\n')
 
 
 def create_chunk(data: Union[bytes, bytearray, memoryview]) -> bytes:
     """Return *data*, which is not empty, as a chunk of a body (RFC 9112, 7.1)."""
-    return b'%X\r\n%b\r\n' % (len(data), data)
+    return b'%X\r\n%b\r\n' % (len(data), bytes(data))
 
 
-def create_chunked_body_end(trailers: Iterable[tuple[str, str]] = ()) -> bytes:
+def create_chunked_body_end(trailers: Fields = ()) -> bytes:
     """Return what ends a body in chunks."""
     return s2b(f'0\r\n{_lines(trailers)}\r\n')
 
 
-def _lines(headers: Iterable[tuple[str, str]]) -> str:
+def _lines(headers: Fields) -> str:
     return ''.join([f'{name}: {value}\r\n' for name, value in headers])
