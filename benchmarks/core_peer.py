@@ -34,7 +34,7 @@ def exchange(peer: socket.socket, until: float) -> int:
                 peer.recv(SIZE)
                 came += 1
                 peer.send(message)
-        except TimeoutError:
+        except socket.timeout:  # another than TimeoutError before Python 3.10
             for _ in range(UNDER_WAY):
                 peer.send(message)
     return came

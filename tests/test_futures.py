@@ -225,7 +225,7 @@ def test_map_cancels_what_is_left(kind):
             next(results)
         gate.open.set()
         pool.join()
-        assert gate.inside == [0]
+        assert gate.inside in ([0], [])  # the thread may not have begun
 
 
 def test_jobs_run_in_the_context_of_who_submits_them(kind):
