@@ -5,6 +5,8 @@ VENV ?= .venv
 PYPY ?= pypy3
 DEMO_SECONDS ?= 18
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 60
+CLANG ?= clang
 
 # Nothing of the user's own Python may get in.
 export PYTHONNOUSERSITE = 1
@@ -16,7 +18,7 @@ in_python = gruvi-protocol gruvi-stream uvloop-protocol uvloop-streams asyncio-p
             asyncio-streams gevent-stream
 csrc = $(wildcard csrc/*.c)
 headers = $(wildcard csrc/*.h)
-c_files = $(wildcard csrc/*.[ch] tests/c/*.[ch] benchmarks/*.[ch])
+c_files = $(wildcard csrc/*.[ch] tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*.[ch])
 c_objects = $(csrc:csrc/%.c=build/c/%.o)
 lint_objects = $(csrc:csrc/%.c=build/lint/%.o)
 c_tests = $(patsubst tests/c/%.c,build/c/%,$(wildcard tests/c/test_*.c))
@@ -33,6 +35,7 @@ help:
 	@echo 'make test-c     only those'
 	@echo 'make test-long  all tests, the slow ones in full length'
 	@echo 'make test-pypy  all tests, on PyPy'
+	@echo 'make fuzz       any bytes, for FUZZ_SECONDS, to each engine'
 	@echo 'make lint       formatters, types, warnings, and who may import what'
 	@echo 'make format     let the formatters do what they can'
 	@echo 'make docs       the documentation, into docs/_build/html'
@@ -112,6 +115,27 @@ $(c_tests): build/c/%: tests/c/%.c $(wildcard tests/c/*.h) $(headers) $(c_object
 $(c_tests:%=%.passed): %.passed: %
 	@$<
 	@echo '$(<F): passed'
+
+# Engines, which know nothing of the rest.
+
+fuzzers = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: fuzz
+fuzz: $(fuzzers:%=build/c/fuzz_%)
+	@for name in $(fuzzers); do \
+	    mkdir -p build/corpus/$$name && \
+	    build/c/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 \
+	        -print_final_stats=1 -artifact_prefix=build/corpus/ \
+	        build/corpus/$$name tests/fuzz/corpus/$$name >build/corpus/$$name.log 2>&1 || \
+	        { tail -n 40 build/corpus/$$name.log; exit 1; }; \
+	    grep number_of_executed_units build/corpus/$$name.log; \
+	done
+
+build/c/fuzz_%: tests/fuzz/fuzz_%.c $(csrc) $(headers) | $(VENV)/set-up
+	@command -v $(CLANG) >/dev/null || { echo 'make fuzz needs clang' >&2; exit 1; }
+	@mkdir -p $(@D)
+	@$(CLANG) $(c_flags) $(c_warnings) $(sanitizers) -fsanitize=fuzzer $< \
+	    $(filter csrc/$*%.c,$(csrc)) $(c_libraries) -o $@
 
 # Checks.
 

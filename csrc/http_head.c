@@ -184,7 +184,6 @@ static bool method_is(const gv_http *http, const char *name) {
 static gv_http_why check_host(const gv_http *http, const fields *found, bool minor) {
     const value *host = &found->host;
     const char *target = strchr(http->head, ' ') + 1; /* a line has passed: it is there */
-    const char *scheme_end;
     size_t len;
 
     if (host->count > 1 || (host->count == 0 && minor))
@@ -195,9 +194,8 @@ static gv_http_why check_host(const gv_http *http, const fields *found, bool min
         return GV_WHY_HOST;
     if (target[0] == '/' || target[0] == '*')
         return GV_WHY_NONE;
-    scheme_end = strstr(target, "://");
-    if (!method_is(http, "CONNECT") && scheme_end != NULL)
-        target = scheme_end + 3;
+    if (!method_is(http, "CONNECT")) /* absolute, or it would not have passed */
+        target = strstr(target, "://") + 3;
     len = strcspn(target, "/? ");
     if (len != host->len || strncasecmp(target, host->text, len) != 0)
         return GV_WHY_HOST;
