@@ -13,11 +13,9 @@ from typing import Any, Optional
 
 from .. import limits
 from .._native import http as engine
-from .._native.tcp import TcpHandle
-from ..bytestream import Stream
 from ..errors import Timeout
 from ..hub import get_hub, switch_back, switchpoint
-from ..protocols import Protocol
+from .connection import HttpConnection
 from .errors import HttpError, HttpTimeout, MessageError, MessageTooLarge, MessageTruncated
 from .message import RESPONSE, RESPONSE_LIMITS, BodyBuffer, HttpMessage
 from .request import Body, HttpRequest
@@ -25,7 +23,7 @@ from .request import Body, HttpRequest
 _KINDS = {'HEAD': engine.TO_HEAD, 'CONNECT': engine.TO_CONNECT}
 
 
-class HttpClientProtocol(Protocol):
+class HttpClientProtocol(HttpConnection):
     """Sends requests and receives what answers them. *timeout*, in seconds, is for each answer.
 
     ``getresponse()`` has to be called once for each request, in the same order. *limit* bounds what
@@ -33,20 +31,8 @@ class HttpClientProtocol(Protocol):
     """
 
     __slots__ = (
-        '_asked',
-        '_engine',
-        '_eof',
-        '_error',
-        '_interim',
-        '_message',
-        '_pausing',
-        '_ready',
-        '_sending',
-        '_waiting',
-        '_writer',
-        'close_after',
-        'transport',
-        'writing_paused',
+        '_asked', '_engine', '_eof', '_error', '_interim', '_message', '_pausing', '_ready',
+        '_sending', '_waiting', 'close_after',
     )  # fmt: skip
 
     def __init__(
@@ -63,18 +49,9 @@ class HttpClientProtocol(Protocol):
         self._pausing = 0  # bodies that are read too slowly
         self._eof = False
         self._error: Optional[Exception] = None
-        self._writer: Optional[Stream] = None
         self.close_after = False  # no other request may be sent
-        self.transport: Any = None
-        self.writing_paused = False
 
     # What the transport calls.
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        handle = transport.get_extra_info('handle')
-        if isinstance(handle, TcpHandle):
-            handle.set_nodelay(True)
 
     def data_received(self, data: bytes) -> None:
         while data and self._error is None:
@@ -97,30 +74,8 @@ class HttpClientProtocol(Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._writer is not None:
-            self._writer.connection_lost(exc)
+        super().connection_lost(exc)
         self._give_up(exc or HttpError('the connection is closed'))
-
-    def pause_writing(self) -> None:
-        self.writing_paused = True
-        if self._writer is not None:
-            self._writer.pause_writing()
-
-    def resume_writing(self) -> None:
-        self.writing_paused = False
-        if self._writer is not None:
-            self._writer.resume_writing()
-
-    @property
-    def writer(self) -> Stream:
-        """A stream over the transport, for writing."""
-        if self.transport is None:
-            raise HttpError('not connected')
-        if self._writer is None:
-            self._writer = Stream(self.transport, 'w')
-            if self.writing_paused:
-                self._writer.pause_writing()
-        return self._writer
 
     # Taking responses apart.
 
@@ -203,9 +158,6 @@ class HttpClientProtocol(Protocol):
         self._pausing -= 1
         if not self._pausing:
             self.transport.resume_reading()
-
-    def is_closing(self) -> bool:
-        return bool(self.transport.is_closing())
 
     # What fibers call.
 

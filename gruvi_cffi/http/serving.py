@@ -19,13 +19,11 @@ from typing import Any, Optional
 
 from .. import limits
 from .._native import http as engine
-from .._native.tcp import TcpHandle
-from ..bytestream import Stream
 from ..errors import TransportError
 from ..fibers import Fiber, spawn
 from ..logging import get_logger
-from ..protocols import Protocol
 from ..transports import DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE
+from .connection import HttpConnection
 from .errors import HttpError, HttpTimeout, MessageError, MessageTooLarge, MessageTruncated
 from .message import REQUEST, BodyBuffer, HttpMessage
 from .options import HttpOptions
@@ -39,7 +37,7 @@ _LOOK = 1.0  # seconds between two looks at a connection whose reading is paused
 Handler = Callable[[HttpMessage, Any, Any], object]
 
 
-class HttpServerProtocol(Protocol):
+class HttpServerProtocol(HttpConnection):
     """Answers the requests of a connection with *handler*.
 
     It is called as ``handler(message, transport, protocol)``, and writes through ``writer``, or a
@@ -50,11 +48,11 @@ class HttpServerProtocol(Protocol):
     __slots__ = (
         '_body_counted', '_body_seen', '_body_timed', '_engine', '_eof', '_fiber', '_finished',
         '_handler', '_held', '_held_size', '_lingering', '_message', '_options', '_paused',
-        '_response', '_timing', '_to_continue', '_writer', 'closing', 'data', 'transport',
-        'writing_paused',
+        '_response', '_timing', '_to_continue', 'closing', 'data',
     )  # fmt: skip
 
     def __init__(self, handler: Handler, options: HttpOptions | None = None) -> None:
+        super().__init__()
         self._handler = handler
         self._options = options or HttpOptions()
         self._engine = engine.HttpEngine(False, self._options.of_messages())
@@ -72,19 +70,13 @@ class HttpServerProtocol(Protocol):
         self._body_counted = 0  # when its rate was last looked at
         self._body_timed = False
         self._finished = 0.0  # when the last request was, in seconds
-        self._writer: Optional[Stream] = None
         self.closing = False  # the answer that is being given is the last one
         self.data: Any = None  # for the handler
-        self.transport: Any = None
-        self.writing_paused = False
 
     # What the transport calls.
 
     def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        handle = transport.get_extra_info('handle')
-        if isinstance(handle, TcpHandle):
-            handle.set_nodelay(True)
+        super().connection_made(transport)
         self._finished = monotonic()
         transport.set_deadline(DEADLINE_READ, self._options.keepalive_timeout)
         transport.set_deadline(DEADLINE_WRITE, self._options.write_timeout)
@@ -104,33 +96,13 @@ class HttpServerProtocol(Protocol):
         return True  # the answer may still be written
 
     def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
         self.closing = True
-        if self._writer is not None:
-            self._writer.connection_lost(exc)
         message = self._message
         if message is not None and message.buffer is not None and not message.complete:
             message.buffer.discard(exc or MessageTruncated('the client is gone'))
         if self._fiber is not None:
             self._fiber.cancel('the connection is lost')
-
-    def pause_writing(self) -> None:
-        self.writing_paused = True
-        if self._writer is not None:
-            self._writer.pause_writing()
-
-    def resume_writing(self) -> None:
-        self.writing_paused = False
-        if self._writer is not None:
-            self._writer.resume_writing()
-
-    @property
-    def writer(self) -> Stream:
-        """A stream over the transport, for writing."""
-        if self._writer is None:
-            self._writer = Stream(self.transport, 'w')
-            if self.writing_paused:
-                self._writer.pause_writing()
-        return self._writer
 
     # Taking requests apart.
 
@@ -239,9 +211,6 @@ class HttpServerProtocol(Protocol):
     def resume_reading(self) -> None:
         if not self._paused:
             self.transport.resume_reading()
-
-    def is_closing(self) -> bool:
-        return bool(self.transport.is_closing())
 
     def _send_continue(self) -> None:
         """The handler wants to read: tell the client that waits for that (RFC 9110, 10.1.1)."""

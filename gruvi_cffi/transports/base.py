@@ -34,7 +34,7 @@ class BaseTransport:
     def __init__(self, handle: Handle, mode: str = 'rw') -> None:
         if mode not in ('r', 'w', 'rw'):
             raise ValueError(f"need a mode of 'r', 'w' or 'rw', not {mode!r}")
-        self._handle = handle
+        self._handle: Any = handle
         self._mode = mode
         self._protocol: Any = None
         self._state = NEW
@@ -65,6 +65,32 @@ class BaseTransport:
     def get_protocol(self) -> Any:
         """Return the protocol."""
         return self._protocol
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes are queued."""
+        return int(self._handle.write_queue_size)
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """Return the watermarks (low, high), in bytes."""
+        return self._low, self._high
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set the watermarks, in bytes: above *high* the protocol is paused, at *low* resumed.
+
+        *high* defaults to ``default_write_buffer``, or *low* if that is more, and *low* to half of
+        *high*. They count from the next write on.
+
+        :raises ValueError: not 0 <= low <= high.
+        """
+        if high is None:
+            high = max(self.default_write_buffer, low or 0)
+        if low is None:
+            low = high // 2
+        if not 0 <= low <= high:
+            raise ValueError(f'need 0 <= low <= high, not low={low}, high={high}')
+        self._high, self._low = high, low
+        if self._state == OPEN:
+            self._handle.set_watermarks(high, low)
 
     def add_close_callback(self, callback: Callable[..., object], *args: Any) -> None:
         """Call ``callback(*args)`` right before ``connection_lost()``; now if that has been."""

@@ -104,29 +104,6 @@ class DatagramTransport(BaseTransport):
         if self._protocol is not None and self._state == OPEN:
             self._protocol.error_received(error)
 
-    def get_write_buffer_size(self) -> int:
-        """Return how many bytes are queued."""
-        return self._handle.write_queue_size
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Return the watermarks (low, high), in bytes."""
-        return self._low, self._high
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the watermarks, in bytes: above *high* the protocol is paused, at *low* resumed.
-
-        :raises ValueError: not 0 <= low <= high.
-        """
-        if high is None:
-            high = max(self.default_write_buffer, low or 0)
-        if low is None:
-            low = high // 2
-        if not 0 <= low <= high:
-            raise ValueError(f'need 0 <= low <= high, not low={low}, high={high}')
-        self._high, self._low = high, low
-        if self._state == OPEN:
-            self._handle.set_watermarks(high, low)
-
     # Receiving.
 
     def is_reading(self) -> bool:

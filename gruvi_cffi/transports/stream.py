@@ -184,32 +184,6 @@ class Transport(ReadingTransport):
             raise TransportError('the transport is not for writing')
         raise TransportError('cannot write after write_eof()')
 
-    def get_write_buffer_size(self) -> int:
-        """Return how many bytes are queued."""
-        return self._handle.write_queue_size
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Return the watermarks (low, high), in bytes."""
-        return self._low, self._high
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the watermarks, in bytes: above *high* the protocol is paused, at *low* resumed.
-
-        *high* defaults to ``default_write_buffer``, or *low* if that is more, and *low* to half of
-        *high*. They count from the next write on.
-
-        :raises ValueError: not 0 <= low <= high.
-        """
-        if high is None:
-            high = max(self.default_write_buffer, low or 0)
-        if low is None:
-            low = high // 2
-        if not 0 <= low <= high:
-            raise ValueError(f'need 0 <= low <= high, not low={low}, high={high}')
-        self._high, self._low = high, low
-        if self._state == OPEN:
-            self._handle.set_watermarks(high, low)
-
     # The end.
 
     def close(self) -> None:
