@@ -53,6 +53,17 @@ static gv_http_step failed(gv_http_why why) {
     return step;
 }
 
+/* What answers may be no HTTP at all, and then its first line never ends. */
+static bool begins_well(const gv_http *http, const char *data, size_t len) {
+    static const char START[] = "HTTP/1.";
+    size_t left = sizeof(START) - 1;
+
+    if (http->type != GV_HTTP_RESPONSES || http->state != GV_HTTP_FIRST || http->head_used >= left)
+        return true;
+    left -= http->head_used;
+    return memcmp(data, START + http->head_used, len < left ? len : left) == 0;
+}
+
 gv_http_step gv_http_take_line(gv_http *http, const char *data, size_t len, bool *done) {
     gv_http_step step = {0, GV_WHY_NONE};
     gv_http_why too_long;
@@ -61,6 +72,8 @@ gv_http_step gv_http_take_line(gv_http *http, const char *data, size_t len, bool
     char before = http->head_used > http->line ? http->head[http->head_used - 1] : ' ';
 
     step.used = lf != NULL ? (size_t) (lf - data) + 1 : len < most ? len : most;
+    if (!begins_well(http, data, step.used))
+        return failed(GV_WHY_STATUS_LINE);
     if (!octets_are_good(before, data, step.used))
         return failed(GV_WHY_OCTET);
     if (lf == NULL && step.used < len)

@@ -254,14 +254,18 @@ def test_nothing_was_asked(connect, echo):
 @pytest.mark.parametrize(
     ('answer', 'error'),
     [
-        (b'', MessageTruncated),
+        (b'', HttpError),
         (b'HTTP/1.1 200 OK\r\nConte', MessageTruncated),
         (b'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\n', MessageError),
         (b'HTTP/1.1 200 OK\r\nContent-Length: +4\r\n\r\n', MessageError),
         (b'HTTP/1.1 200 OK\r\nX : y\r\n\r\n', MessageError),
         (b'HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n', MessageError),
         (b'HTTP/2.0 200 OK\r\n\r\n', MessageError),
-        (b'SSH-2.0-OpenSSH\r\n', MessageError),
+        (b'SSH-2.0-OpenSSH', MessageError),
+        (
+            b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;' + b'x' * 50_000,
+            MessageTooLarge,
+        ),
         (b'HTTP/1.1 200 OK\r\nX: ' + b'y' * 70_000, MessageTooLarge),
         (b'HTTP/1.1 200 OK\r\n' + b'X: y\r\n' * 300, MessageTooLarge),
         (b'HTTP/1.1 103 Early Hints\r\n\r\n' * 20, MessageTooLarge),
@@ -273,7 +277,7 @@ def test_answers_that_are_none(connect, answer, error):
         client.request('GET', '/')
         with pytest.raises(error):
             while True:
-                client.getresponse()
+                client.getresponse().body.read()
 
 
 @pytest.mark.parametrize(

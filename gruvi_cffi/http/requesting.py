@@ -70,7 +70,7 @@ class HttpClientProtocol(HttpConnection):
         self._eof = True
         self._read_events(self._engine.eof(), b'')
         if self._asked and self._error is None:
-            self._give_up(MessageTruncated('the server has closed without an answer'))
+            self._give_up(HttpError('the server has closed without an answer'))
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -95,7 +95,9 @@ class HttpClientProtocol(HttpConnection):
             elif kind == engine.UPGRADED:
                 self.close_after = True
             elif kind == engine.ERROR:
-                self._refuse(a, engine.error_text(b))
+                self._refuse(engine.error_text(b))
+            if self._error is not None:
+                return
 
     def _begin(self, message: HttpMessage) -> None:
         self._message = message
@@ -122,10 +124,10 @@ class HttpClientProtocol(HttpConnection):
         if message.buffer is not None:
             message.buffer.feed_eof()
 
-    def _refuse(self, status: int, why: str) -> None:
+    def _refuse(self, why: str) -> None:
         if self._eof:
             self._fail(MessageTruncated(why))
-        elif status in (413, 414, 431):
+        elif 'too ' in why:  # long, large or many
             self._fail(MessageTooLarge(why))
         else:
             self._fail(MessageError(why))
