@@ -12,6 +12,7 @@ import greenlet
 
 from .._native import version
 from .._version import __version__
+from . import serve
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -24,9 +25,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument(
         '--version', action='version', version=versions(), help='show our version and the libraries'
     )
-    parser.parse_args(argv)
-    parser.print_help()
-    return 0
+    commands = parser.add_subparsers(title='commands', metavar='COMMAND')
+    serve.add_arguments(
+        commands.add_parser('serve', help='a WSGI application, or a folder, over HTTP')
+    )
+    options = parser.parse_args(argv)
+    if not hasattr(options, 'run'):
+        parser.print_help()
+        return 0
+    status: int = options.run(options)
+    return status
 
 
 def versions() -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Optional
 
 from .._native import http as engine
+from .._version import __version__
 from ..errors import TransportError
 from ..hub import switchpoint
 from .errors import HttpError
@@ -18,6 +19,9 @@ from .fields import check_field, date_line, line_of
 from .message import HttpMessage
 
 Headers = Iterable[tuple[str, str]]
+
+NAME = f'gruvi_cffi/{__version__}'
+_IDENTITY = f'Server: {NAME}\r\n'
 
 _STATUS = re.compile(r'[1-9][0-9][0-9] [\t -~\x80-\xff]*')
 _LENGTH = re.compile(r'[0-9]{1,18}')
@@ -28,14 +32,14 @@ _NOT_IN_TRAILERS = frozenset({
 
 
 class Response:
-    """Answers *message*, over *protocol*. *identity* is the line that says who we are."""
+    """Answers *message*, over *protocol*."""
 
     __slots__ = (
         '_chunked', '_head', '_headers', '_left', '_message', '_protocol', '_transport', 'bodyless',
-        'ended', 'identity', 'length', 'sent', 'size', 'status', 'trailers',
+        'ended', 'length', 'sent', 'size', 'status', 'trailers',
     )  # fmt: skip
 
-    def __init__(self, message: HttpMessage, protocol: Any, identity: str = '') -> None:
+    def __init__(self, message: HttpMessage, protocol: Any) -> None:
         self._message = message
         self._protocol = protocol
         self._transport = protocol.transport
@@ -45,7 +49,6 @@ class Response:
         self._left = 0  # bytes that its Content-Length still promises
         self.bodyless = False
         self.ended = False
-        self.identity = identity
         self.length: Optional[int] = None  # of the body, if it was said
         self.sent = False  # the head is
         self.size = 0  # bytes of the body that were sent
@@ -71,7 +74,7 @@ class Response:
         self.length = None
         self.trailers = []
         lines = [f'HTTP/{self._message.version} {status}\r\n']
-        has_date, identity = False, self.identity
+        has_date, identity = False, _IDENTITY
         for name, value in headers:
             line, special = line_of(name, value)
             if not special:

@@ -10,6 +10,7 @@ from .._native.stream import StreamHandle
 from ..endpoints import Server, wait_closed
 from ..hub import sleep, switchpoint
 from ..transports import Transport
+from .accesslog import AccessLog
 from .options import HttpOptions
 from .serving import Handler, HttpServerProtocol
 from .wsgi import WsgiAdapter
@@ -20,7 +21,7 @@ class HttpServer(Server):
 
     *adapter* makes *application* a handler of messages, see ``HttpServerProtocol``; it is a
     ``WsgiAdapter`` by default. *server_name* is what WSGI applications are told; *options* say how
-    much a client may send and how long it may take.
+    much a client may send and how long it may take; *access_log* is told of each answer.
     """
 
     default_adapter: Callable[..., Handler] = WsgiAdapter
@@ -32,6 +33,7 @@ class HttpServer(Server):
         adapter: Optional[Callable[[Any], Handler]] = None,
         timeout: float | None = None,
         options: HttpOptions | None = None,
+        access_log: Optional[AccessLog] = None,
     ) -> None:
         if adapter is None:
             self.handler: Handler = self.default_adapter(application, server_name)
@@ -39,6 +41,7 @@ class HttpServer(Server):
             self.handler = adapter(application)
         self.options = options or HttpOptions()
         self._full = False
+        self._access_log = access_log
         super().__init__(self._make_protocol, timeout)
 
     def handle_accepted(self, handle: StreamHandle) -> None:
@@ -70,4 +73,4 @@ class HttpServer(Server):
         wait_closed(transports, timeout)
 
     def _make_protocol(self) -> HttpServerProtocol:
-        return HttpServerProtocol(self.handler, self.options)
+        return HttpServerProtocol(self.handler, self.options, self._access_log)

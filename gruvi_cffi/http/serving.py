@@ -35,6 +35,7 @@ _HEAD, _END = engine.HEAD, engine.END
 _LOOK = 1.0  # seconds between two looks at a connection whose reading is paused
 
 Handler = Callable[[HttpMessage, Any, Any], object]
+Answered = Callable[[HttpMessage, Optional[Response], Any, float], object]
 
 
 class HttpServerProtocol(HttpConnection):
@@ -46,15 +47,22 @@ class HttpServerProtocol(HttpConnection):
     """
 
     __slots__ = (
-        '_body_counted', '_body_seen', '_body_timed', '_engine', '_eof', '_fiber', '_finished',
-        '_handler', '_held', '_held_size', '_lingering', '_message', '_options', '_paused',
-        '_response', '_timing', '_to_continue', 'closing', 'data',
+        '_answered', '_begun', '_body_counted', '_body_seen', '_body_timed', '_engine', '_eof',
+        '_fiber', '_finished', '_handler', '_held', '_held_size', '_lingering', '_message',
+        '_options', '_paused', '_response', '_timing', '_to_continue', 'closing', 'data',
     )  # fmt: skip
 
-    def __init__(self, handler: Handler, options: HttpOptions | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        options: HttpOptions | None = None,
+        answered: Answered | None = None,
+    ) -> None:
         super().__init__()
         self._handler = handler
         self._options = options or HttpOptions()
+        self._answered = answered
+        self._begun = 0.0  # when the request came, in seconds, if that is asked for
         self._engine = engine.HttpEngine(False, self._options.of_messages())
         self._message: Optional[HttpMessage] = None  # that is being received or answered
         self._response: Optional[Response] = None  # to it
@@ -160,6 +168,8 @@ class HttpServerProtocol(HttpConnection):
         self._message = message = HttpMessage(
             REQUEST, engine.text_of(start, size), flags, length, self
         )
+        if self._answered is not None:
+            self._begun = monotonic()
         if self._timing:
             self._timing = False
             self.transport.set_deadline(DEADLINE_TOTAL, None)
@@ -229,9 +239,9 @@ class HttpServerProtocol(HttpConnection):
             self.closing = True  # rather than to wait for a body that nobody has read by now
         return not self.closing
 
-    def respond(self, message: HttpMessage, identity: str = '') -> Response:
-        """Return what answers *message*; *identity* is the line that says who we are."""
-        self._response = response = Response(message, self, identity)
+    def respond(self, message: HttpMessage) -> Response:
+        """Return what answers *message*."""
+        self._response = response = Response(message, self)
         return response
 
     def _serve(self, message: HttpMessage) -> None:
@@ -250,6 +260,8 @@ class HttpServerProtocol(HttpConnection):
         """The request is answered: go on with the next, if there is to be one."""
         if not message.complete and not self.closing:
             self._skip_body(message)
+        if self._answered is not None:
+            self._tell_answered(message)
         self._response = None
         self._fiber = None
         if self.closing or self.transport.is_closing():
@@ -267,6 +279,11 @@ class HttpServerProtocol(HttpConnection):
             self._parse(b''.join(held))
         if self._eof and self._message is None:
             self._linger()
+
+    def _tell_answered(self, message: HttpMessage) -> None:
+        assert self._answered is not None
+        seconds = monotonic() - self._begun
+        self._answered(message, self._response, self.transport, seconds)
 
     def _skip_body(self, message: HttpMessage) -> None:
         """Read what the handler has left of the body, or give up the connection."""
@@ -291,6 +308,8 @@ class HttpServerProtocol(HttpConnection):
             return
         if self._response is None or not self._response.sent:
             self._answer(status, message)
+            if self._answered is not None:
+                self._tell_answered(message)
         elif not self._response.ended:
             self.transport.close()  # behind what was sent, and without its end
             return
@@ -317,7 +336,7 @@ class HttpServerProtocol(HttpConnection):
             reason = 'Error'
         if message is None:
             message = HttpMessage(REQUEST, ['GET', '/'], engine.MINOR, 0)
-        response = Response(message, self)
+        self._response = response = Response(message, self)
         response.start(f'{status} {reason}', [('Content-Type', 'text/plain')])
         body = f'{reason}\n'.encode()
         head = response._finish_head(len(body)).encode('latin-1')

@@ -7,14 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from .._version import __version__
 from ..logging import get_logger
 from .message import HttpMessage
-from .response import Headers, Response
+from .response import NAME, Headers, Response
 
 _log = get_logger()
-
-NAME = f'gruvi_cffi/{__version__}'
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -66,12 +63,11 @@ class WsgiAdapter:
             raise TypeError(f'need a WSGI application, not {application!r}')
         self._application = application
         self._server_name = server_name
-        self._identity = f'Server: {NAME}\r\n'
 
     def __call__(self, message: HttpMessage, transport: Any, protocol: Any) -> None:
         if protocol.data is None:
             protocol.data = self._base_environ(transport)
-        response = _WsgiResponse(message, protocol, self._identity)
+        response = _WsgiResponse(message, protocol)
         protocol._response = response
         result = self._application(
             environ_of(message, protocol.data.copy()), response.start_response

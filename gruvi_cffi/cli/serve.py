@@ -1,0 +1,227 @@
+"""``python -m gruvi_cffi serve``: a WSGI application, or a folder, on the network."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..fibers import spawn
+from ..http import AccessLog, HttpOptions, HttpServer, StaticFiles
+from ..signals import SignalReceiver
+from .workers import run_workers
+
+DESCRIPTION = """\
+Serve a WSGI application, or the files of a folder, over HTTP/1.1.
+
+SIGTERM and SIGINT answer what was asked, and end; a second one cuts.
+"""
+_LISTEN_FDS_START = 3  # of systemd's sd_listen_fds()
+MEBIBYTE = 1024 * 1024
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.description = DESCRIPTION
+    parser.add_argument('target', metavar='MODULE:APP | FOLDER')
+    parser.add_argument(
+        '--bind',
+        action='append',
+        metavar='HOST:PORT | unix:PATH | fd:N',
+        help='where to listen; may be given several times (127.0.0.1:8000, or what systemd passes)',
+    )
+    parser.add_argument('--workers', type=int, default=1, metavar='N', help='processes (1)')
+    parser.add_argument(
+        '--access-log', choices=('common', 'combined', 'json'), help='log each request (off)'
+    )
+    parser.add_argument(
+        '--log-level', default='info', choices=('debug', 'info', 'warning', 'error')
+    )
+    parser.add_argument(
+        '--healthz', metavar='PATH', help='answer this path with 200 without the application'
+    )
+    _add_limits(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    default = HttpOptions(body=MEBIBYTE)
+    group = parser.add_argument_group('limits', 'in bytes, or how many')
+    for option, name, text in (
+        ('request-line', 'line', 'of the request line'),
+        ('head', 'head', 'of a head'),
+        ('fields', 'fields', 'fields of a head'),
+        ('body', 'body', 'of a body; -1 is none'),
+        ('pipeline', 'pipeline', 'requests that wait on a connection'),
+        ('connections', 'connections', 'of each process'),
+    ):
+        value = getattr(default, name)
+        group.add_argument(
+            f'--limit-{option}',
+            dest=name,
+            type=int,
+            default=value,
+            metavar='N',
+            help=f'{text} ({value})',
+        )
+    group = parser.add_argument_group('timeouts', 'in seconds; -1 is none')
+    for option, name, text in (
+        ('header', 'header_timeout', 'for a head'),
+        ('body', 'body_timeout', 'between two reads of a body'),
+        ('keepalive', 'keepalive_timeout', 'between two requests'),
+    ):
+        value = getattr(default, name)
+        group.add_argument(
+            f'--timeout-{option}',
+            dest=name,
+            type=float,
+            default=value,
+            metavar='S',
+            help=f'{text} ({value:g})',
+        )
+    group.add_argument(
+        '--timeout-graceful',
+        type=float,
+        default=30.0,
+        metavar='S',
+        help='for the last answers (30)',
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until told to stop; return the exit status."""
+    logging.basicConfig(
+        level=options.log_level.upper(), format='%(asctime)s %(levelname)s %(message)s'
+    )
+    sys.path.insert(0, os.getcwd())
+    try:
+        _check(options)
+        places = [_place_of(each) for each in options.bind or _passed_by_systemd()]
+        if options.workers > 1:
+            return run_workers(options.workers, lambda: _serve(options, places))
+        return _serve(options, places)
+    except (ValueError, ImportError, AttributeError, OSError) as error:
+        print(f'gruvi_cffi serve: {error}', file=sys.stderr)
+        return 1
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.workers < 1:
+        raise ValueError(f'--workers must be 1 or more, not {options.workers}')
+    _options_of(options)
+
+
+def _options_of(options: argparse.Namespace) -> HttpOptions:
+    given: dict[str, Any] = {
+        name: getattr(options, name) for name in vars(HttpOptions()) if hasattr(options, name)
+    }
+    for name, value in given.items():
+        if value == -1 and (name == 'body' or name.endswith('_timeout')):
+            given[name] = None
+    return HttpOptions(**given)
+
+
+def _passed_by_systemd() -> list[str]:
+    """Return what the process was started with (sd_listen_fds(3)), or the default."""
+    if os.environ.get('LISTEN_PID') != str(os.getpid()):
+        return ['127.0.0.1:8000']
+    count = int(os.environ.get('LISTEN_FDS', '0'))
+    return [f'fd:{_LISTEN_FDS_START + number}' for number in range(count)]
+
+
+def _place_of(text: str) -> Any:
+    """Return what a server can listen on.
+
+    :raises ValueError: *text* is none.
+    """
+    kind, _, rest = text.partition(':')
+    if kind == 'unix' and rest:
+        return rest
+    if kind == 'fd' and rest.isdigit():
+        return int(rest)
+    host, _, port = text.rpartition(':')
+    if not port.isdigit() or int(port) > 65535:
+        raise ValueError(f'--bind takes HOST:PORT, unix:PATH or fd:N, not {text!r}')
+    return host.strip('[]') or '0.0.0.0', int(port)
+
+
+def load(target: str) -> tuple[Any, Callable[[Any], Any] | None]:
+    """Return the application and its adapter, None for WSGI.
+
+    :raises ValueError: *target* is neither MODULE:APP nor a folder.
+    :raises ImportError: there is no such module.
+    :raises AttributeError: it has no such application.
+    """
+    if os.path.isdir(target):
+        return StaticFiles(target), lambda handler: handler
+    module, _, name = target.partition(':')
+    if not module or not name:
+        raise ValueError(f'{target!r} is no folder, and not MODULE:APP')
+    found: Any = importlib.import_module(module)
+    for part in name.split('.'):
+        found = getattr(found, part)
+    if not callable(found):
+        raise ValueError(f'{target} is no WSGI application, but {found!r}')
+    return found, None
+
+
+def _serve(options: argparse.Namespace, places: list[Any]) -> int:
+    application, adapter = load(options.target)
+    access_log = AccessLog(options.access_log) if options.access_log else None
+    server = HttpServer(
+        application, adapter=adapter, options=_options_of(options), access_log=access_log
+    )
+    if options.healthz:
+        server.handler = _with_health(server.handler, options.healthz)
+    for place in places:
+        if isinstance(place, int):
+            server.listen(socket.socket(fileno=os.dup(place)))
+        else:
+            server.listen(place, reuse_port=options.workers > 1 and isinstance(place, tuple))
+    for address in server.addresses:
+        logging.getLogger('gruvi_cffi').info('serving %s on %s', options.target, _name(address))
+    _run(server, options.timeout_graceful)
+    return 0
+
+
+def _name(address: Any) -> str:
+    if isinstance(address, tuple):
+        host = f'[{address[0]}]' if ':' in address[0] else address[0]
+        return f'http://{host}:{address[1]}'
+    return f'unix:{address}'
+
+
+def _run(server: HttpServer, graceful: float) -> None:
+    with SignalReceiver(signal.SIGTERM, signal.SIGINT) as signals:
+        signals.receive()
+        closing = spawn(server.close, None if graceful == -1 else graceful)
+
+        def cut() -> None:
+            signals.receive()
+            for transport, _ in list(server.connections):
+                transport.abort()
+            closing.cancel()
+
+        cutting = spawn(cut)
+        try:
+            closing.join()
+        finally:
+            cutting.cancel()
+
+
+def _with_health(handler: Any, path: str) -> Any:
+    def handle(message: Any, transport: Any, protocol: Any) -> None:
+        if message.url == path and message.method in ('GET', 'HEAD'):
+            response = protocol.respond(message)
+            response.start('200 OK', [('Content-Type', 'text/plain')])
+            response.send(b'ok\n')
+        else:
+            handler(message, transport, protocol)
+
+    return handle

@@ -1,0 +1,172 @@
+"""Files of a folder over HTTP: parts of them, and only what has changed (RFC 9110, 13 and 14)."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import re
+import stat
+from email.utils import parsedate_to_datetime
+from typing import Any, Optional
+from urllib.parse import unquote_to_bytes
+
+from .. import fs
+from ..hub import switchpoint
+from ..wire.http_fields import rfc1123_date
+from .message import HttpMessage
+from .response import Response
+
+_RANGE = re.compile(r'bytes=([0-9]*)-([0-9]*)')
+_PIECE = 64 * 1024  # bytes that are read at once
+
+
+class StaticFiles:
+    """A handler of messages that answers with the files below *folder*.
+
+    A folder's own file is index.html. What leads out of *folder*, by ``..`` or by a symbolic link,
+    is not found, and neither is what is no regular file.
+
+    :raises NotADirectoryError: *folder* is none.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._root = os.path.realpath(folder)
+        if not os.path.isdir(self._root):
+            raise NotADirectoryError(f'{os.fspath(folder)} is no folder')
+
+    def __call__(self, message: HttpMessage, transport: Any, protocol: Any) -> None:
+        response = protocol.respond(message)
+        if message.method not in ('GET', 'HEAD'):
+            _say(response, '405 Method Not Allowed', [('Allow', 'GET, HEAD')])
+            return
+        path = _path_of(message.url or '')
+        found = None if path is None else self._find(path)
+        if found is None:
+            _say(response, '404 Not Found')
+        elif isinstance(found, str):
+            _say(response, '301 Moved Permanently', [('Location', found)])
+        else:
+            with found:
+                send_file(message, response, found)
+
+    def _find(self, path: str) -> Any:
+        """Return the open file, or where to look instead, or None."""
+        name = os.path.join(self._root, *filter(None, path.split('/')))
+        try:
+            name = fs.realpath(name)
+            if fs.isdir(name):
+                if not path.endswith('/'):
+                    return f'{path}/' if _is_plain(path) else None
+                name = fs.realpath(os.path.join(name, 'index.html'))
+            if not name.startswith(self._root.rstrip('/') + '/'):
+                return None
+            file = fs.open(name, 'rb')
+        except (OSError, ValueError):
+            return None
+        if stat.S_ISREG(file.stat().st_mode) and not path.endswith('/index.html/'):
+            return file
+        file.close()
+        return None
+
+
+def _is_plain(path: str) -> bool:
+    return re.fullmatch(r'(?:/[A-Za-z0-9._~\-]+)+', path) is not None
+
+
+def _path_of(url: str) -> Optional[str]:
+    """Return the path that is asked for, decoded, or None if there can be no such file."""
+    path = url.partition('?')[0]
+    if not path.startswith('/'):
+        path = '/' + path.partition('://')[2].partition('/')[2]
+    try:
+        decoded = unquote_to_bytes(path).decode()
+    except UnicodeDecodeError:
+        return None
+    parts = decoded.split('/')
+    return (
+        None
+        if '\0' in decoded or '..' in parts or (os.sep != '/' and os.sep in decoded)
+        else decoded
+    )
+
+
+def _say(response: Response, status: str, headers: list[tuple[str, str]] | None = None) -> None:
+    response.start(status, [('Content-Type', 'text/plain'), *(headers or [])])
+    response.send(f'{status[4:]}\n'.encode())
+
+
+@switchpoint
+def send_file(message: HttpMessage, response: Response, file: Any) -> None:
+    """Answer *message* with an open *file* of ``fs``, or the part of it that was asked for.
+
+    :raises OSError: it cannot be read.
+    :raises TransportError: the connection is lost.
+    """
+    known = file.stat()
+    tag = f'"{known.st_mtime_ns:x}-{known.st_size:x}"'
+    changed = rfc1123_date(int(known.st_mtime))
+    headers = [('ETag', tag), ('Last-Modified', changed), ('Accept-Ranges', 'bytes')]
+    if not _is_wanted(message, tag, int(known.st_mtime)):
+        response.start('304 Not Modified', headers)
+        response.end()
+        return
+    kind, encoding = mimetypes.guess_type(file.name)
+    headers.append(('Content-Type', kind or 'application/octet-stream'))
+    if encoding:
+        headers.append(('Content-Encoding', encoding))
+    part = _part_of(message, known.st_size, tag, changed)
+    if part is None:
+        _say(response, '416 Range Not Satisfiable', [('Content-Range', f'bytes */{known.st_size}')])
+        return
+    first, size = part
+    status = '200 OK'
+    if size != known.st_size:
+        status = '206 Partial Content'
+        last = first + size - 1
+        headers.append(('Content-Range', f'bytes {first}-{last}/{known.st_size}'))
+    response.start(status, [*headers, ('Content-Length', str(size))])
+    if message.method != 'HEAD':
+        _send(response, file, first, size)
+    response.end()
+
+
+def _send(response: Response, file: Any, first: int, size: int) -> None:
+    file.seek(first)
+    while size > 0:
+        data = file.read(min(size, _PIECE))
+        if not data:
+            return  # it has become shorter, which end() says
+        response.write(data)
+        size -= len(data)
+
+
+def _is_wanted(message: HttpMessage, tag: str, changed: int) -> bool:
+    """Return whether the client does not have it already."""
+    tags = message.get_header('if-none-match')
+    if tags is not None:
+        known = [each.strip().removeprefix('W/') for each in tags.split(',')]
+        return '*' not in known and tag not in known
+    since = _time_of(message.get_header('if-modified-since'))
+    return since is None or changed > since
+
+
+def _time_of(date: Optional[str]) -> Optional[int]:
+    try:
+        return None if date is None else int(parsedate_to_datetime(date).timestamp())
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def _part_of(message: HttpMessage, size: int, tag: str, changed: str) -> Optional[tuple[int, int]]:
+    """Return where to begin and how much to send, or None if there is no such part."""
+    found = _RANGE.fullmatch(message.get_header('range', ''))
+    if found is None or message.get_header('if-range', tag) not in (tag, changed):
+        return 0, size
+    first, last = found.groups()
+    if not first:
+        length = min(int(last), size) if last else 0
+        return (size - length, length) if length else None
+    begin, end = int(first), min(int(last), size - 1) if last else size - 1
+    if last and int(last) < begin:
+        return 0, size  # which is no range at all
+    return (begin, end - begin + 1) if begin < size else None
