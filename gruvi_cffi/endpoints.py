@@ -222,6 +222,7 @@ class Client(Endpoint):
             wait_closed([transport], timeout)
 
 
+@switchpoint
 def wait_closed(transports: list[Transport], timeout: float | None) -> None:
     """Wait until all are closed. Those that are not after *timeout* seconds are aborted."""
     try:

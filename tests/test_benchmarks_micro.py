@@ -168,5 +168,5 @@ def test_a_bench_makes_as_many_operations_as_the_time_allows():
     assert counts[0] == STEP
     assert counts[-1] == count > STEP
     assert count % STEP == 0
-    assert 0.01 < wall < 1
+    assert 0 < wall < 1
     assert cpu > 0

@@ -177,11 +177,11 @@ def is_target(words):
     assert words[0] in ' '.join(targets).split()
 
 
-def options_of(module):
+def options_of(module, *command):
     """Return a check that *module* knows the options."""
 
     def check(words):
-        options = outcome([sys.executable, '-m', module, '--help'])
+        options = outcome([sys.executable, '-m', module, *command, '--help'])
         assert all(word in options for word in words if word.startswith('-'))
 
     return check
@@ -222,6 +222,7 @@ CHECKS = {
     'python -m benchmarks.echo': options_of('benchmarks.echo'),
     'python -m benchmarks.micro': options_of('benchmarks.micro'),
     'python -m benchmarks.core': options_of('benchmarks.core'),
+    'python -m gruvi_cffi serve': options_of('gruvi_cffi', 'serve'),
     'python -m benchmarks.instructions': options_of('benchmarks.instructions'),
     'python -m gruvi_cffi': runs_ours,
     'python examples/': is_example,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mimetypes
 import os
 import re
-import stat
 from email.utils import parsedate_to_datetime
 from typing import Any, Optional
 from urllib.parse import unquote_to_bytes
@@ -58,15 +57,14 @@ class StaticFiles:
                 if not path.endswith('/'):
                     return f'{path}/' if _is_plain(path) else None
                 name = fs.realpath(os.path.join(name, 'index.html'))
+            elif path.endswith('/'):
+                return None
             if not name.startswith(self._root.rstrip('/') + '/'):
                 return None
-            file = fs.open(name, 'rb')
+            # A pipe or a device could keep who opens it waiting.
+            return fs.open(name, 'rb') if fs.isfile(name) else None
         except (OSError, ValueError):
             return None
-        if stat.S_ISREG(file.stat().st_mode) and not path.endswith('/index.html/'):
-            return file
-        file.close()
-        return None
 
 
 def _is_plain(path: str) -> bool:

@@ -1,0 +1,155 @@
+import os
+import socket
+import subprocess
+
+import pytest
+
+from gruvi_cffi import blocking
+from gruvi_cffi.http import HttpClient, HttpServer, StaticFiles
+
+TIMEOUT = 10
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / 'root'
+    (root / 'sub').mkdir(parents=True)
+    (root / 'file.txt').write_bytes(b'0123456789')
+    (root / 'ä b.html').write_text('umlaut')
+    (root / 'sub' / 'index.html').write_text('index')
+    (root / 'big').write_bytes(os.urandom(1_000_000))
+    (root / 'page.txt.gz').write_bytes(b'gz')
+    (tmp_path / 'secret').write_text('secret')
+    (tmp_path / 'root-of-others').write_text('secret')
+    (root / 'link').symlink_to('file.txt')
+    (root / 'out').symlink_to(tmp_path / 'secret')
+    (root / 'up').symlink_to(tmp_path)
+    os.mkfifo(root / 'fifo')
+    return root
+
+
+@pytest.fixture
+def server(folder):
+    server = HttpServer(StaticFiles(folder), adapter=lambda handler: handler)
+    server.listen(('127.0.0.1', 0))
+    yield server
+    server.close(0)
+
+
+@pytest.fixture
+def get(server):
+    client = HttpClient(TIMEOUT)
+    client.connect(server.addresses[0])
+
+    def get(url, headers=(), method='GET'):
+        client.request(method, url, list(headers))
+        response = client.getresponse()
+        return response, response.body.read()
+
+    yield get
+    client.close(0)
+
+
+def test_a_file(get, folder):
+    response, body = get('/file.txt')
+    assert (response.status_code, body) == (200, b'0123456789')
+    assert response.get_header('content-type') == 'text/plain'
+    assert response.get_header('content-length') == '10'
+    assert response.get_header('accept-ranges') == 'bytes'
+    assert get('/big')[1] == (folder / 'big').read_bytes()
+    assert get('/%C3%A4%20b.html?x=y')[1] == b'umlaut'
+    assert get('/link')[1] == b'0123456789'
+    assert get('/page.txt.gz')[0].get_header('content-encoding') == 'gzip'
+    assert get('/sub/')[1] == b'index'
+
+
+def test_a_head_has_no_body(get):
+    response, body = get('/file.txt', method='HEAD')
+    assert (response.get_header('content-length'), body) == ('10', b'')
+
+
+def test_a_folder_ends_with_a_slash(get):
+    response, _ = get('/sub')
+    assert (response.status_code, response.get_header('location')) == (301, '/sub/')
+
+
+@pytest.mark.parametrize(
+    'url',
+    [
+        '/nonesuch', '/', '/out', '/up/secret', '/up/', '/../secret', '/sub/../../secret',
+        '/%2e%2e/secret', '/..%2fsecret', '/%00', '/file.txt%00.html', '/fifo', '/file.txt/',
+        '/%ff', '//etc/passwd', '/../root-of-others', '/sub/index.html/',
+    ],
+)  # fmt: skip
+def test_what_is_not_found(get, url):
+    response, body = get(url)
+    assert response.status_code == 404
+    assert b'secret' not in body
+
+
+def test_other_methods(get):
+    response, _ = get('/file.txt', method='DELETE')
+    assert (response.status_code, response.get_header('allow')) == (405, 'GET, HEAD')
+
+
+@pytest.mark.parametrize(
+    ('asked', 'status', 'body', 'part'),
+    [
+        ('bytes=0-3', 206, b'0123', 'bytes 0-3/10'),
+        ('bytes=8-', 206, b'89', 'bytes 8-9/10'),
+        ('bytes=-3', 206, b'789', 'bytes 7-9/10'),
+        ('bytes=5-100', 206, b'56789', 'bytes 5-9/10'),
+        ('bytes=-100', 200, b'0123456789', None),
+        ('bytes=10-', 416, None, 'bytes */10'),
+        ('bytes=-0', 416, None, 'bytes */10'),
+        ('bytes=5-2', 200, b'0123456789', None),
+        ('bytes=0-1,3-4', 200, b'0123456789', None),
+        ('lines=1-2', 200, b'0123456789', None),
+    ],
+)
+def test_parts(get, asked, status, body, part):
+    response, got = get('/file.txt', [('Range', asked)])
+    assert response.status_code == status
+    assert response.get_header('content-range') == part
+    assert body is None or got == body
+
+
+def test_what_the_client_has_already(get, folder):
+    response, _ = get('/file.txt')
+    tag, changed = response.get_header('etag'), response.get_header('last-modified')
+    for field in (
+        ('If-None-Match', tag), ('If-None-Match', f'"x", W/{tag}'), ('If-None-Match', '*'),
+        ('If-Modified-Since', changed),
+    ):  # fmt: skip
+        response, body = get('/file.txt', [field])
+        assert (response.status_code, body) == (304, b''), field
+    for field in (
+        ('If-None-Match', '"x"'), ('If-Modified-Since', 'Thu, 01 Jan 1970 00:00:00 GMT'),
+        ('If-Modified-Since', 'nonsense'),
+    ):  # fmt: skip
+        assert get('/file.txt', [field])[0].status_code == 200
+    first = [('Range', 'bytes=0-0')]
+    assert get('/file.txt', [*first, ('If-Range', tag)])[0].status_code == 206
+    assert get('/file.txt', [*first, ('If-Range', '"x"')])[0].status_code == 200
+    (folder / 'file.txt').write_bytes(b'changed')
+    assert get('/file.txt', [('If-None-Match', tag)])[1] == b'changed'
+
+
+def test_what_is_no_folder(tmp_path):
+    with pytest.raises(NotADirectoryError, match='nonesuch'):
+        StaticFiles(tmp_path / 'nonesuch')
+
+
+def test_curl_resumes(server, folder, tmp_path):
+    port = server.addresses[0][1]
+    target = tmp_path / 'copy'
+    target.write_bytes((folder / 'big').read_bytes()[:300_000])
+    command = ['curl', '-sS', '-C', '-', '-o', str(target), f'http://127.0.0.1:{port}/big']
+    blocking(subprocess.run, command, check=True, timeout=TIMEOUT)
+    assert target.read_bytes() == (folder / 'big').read_bytes()
+
+
+def test_who_gives_up_in_the_middle_leaves_nothing_behind(server):
+    with socket.create_connection(server.addresses[0]) as peer:
+        peer.sendall(b'GET /big HTTP/1.1\r\nHost: a\r\n\r\n')
+        blocking(peer.recv, 1000)
