@@ -200,6 +200,17 @@ def test_a_client_that_stops_sending_is_answered(serve):
         assert peer.read().endswith(b'World!')
 
 
+def test_all_that_was_asked_before_the_end_is_answered(serve):
+    with Peer(serve(echo)) as peer:
+        head = b'POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\n'
+        peer.send(get() + get() + head + b'0123456789' + get() + head + b'half')
+        peer.socket.shutdown(socket.SHUT_WR)
+        answer = peer.read()
+    assert answer.count(b'HTTP/1.1 200 OK') == 4
+    assert answer.count(b'HTTP/1.1 400 Bad Request') == 1
+    assert b'0123456789' in answer
+
+
 def test_half_a_head_is_dropped(serve):
     called = []
     with Peer(serve(lambda *args: called.append(args))) as peer:
@@ -610,6 +621,12 @@ def test_start_response_with_exc_info(serve):
     assert status == 'HTTP/1.1 500 Oops'
     assert 'X' not in fields
     assert body == b'oops'
+
+
+def test_an_application_that_says_nothing(serve, caplog):
+    for app in (lambda environ, start: [b'spam'], lambda environ, start: []):
+        assert ask(serve(app), get()).startswith(b'HTTP/1.1 500 ')
+        assert 'nothing was said yet of the status' in caplog.text
 
 
 def test_the_write_of_start_response(serve):

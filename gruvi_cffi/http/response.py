@@ -114,7 +114,8 @@ class Response:
 
     def _finish_head(self, body_size: int | None) -> str:
         """Return the head; *body_size* is None if nobody knows yet how long the body will be."""
-        assert self._head is not None
+        if self._head is None:
+            raise HttpError('nothing was said yet of the status and the headers', 500)
         message = self._message
         if self.trailers and message.flags & engine.MINOR:
             self.length = None  # only chunks have something behind them

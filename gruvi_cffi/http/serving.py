@@ -100,8 +100,9 @@ class HttpServerProtocol(HttpConnection):
         message = self._message
         if message is None or self._lingering >= 0:
             return False
-        self._read_events(self._engine.eof(), b'')
-        return True  # the answer may still be written
+        if not message.complete:
+            self._read_events(self._engine.eof(), b'')
+        return True  # the answer may still be written, and those to what came behind it
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -277,8 +278,14 @@ class HttpServerProtocol(HttpConnection):
                 self.transport.set_deadline(DEADLINE_TOTAL, None)
                 self.transport.resume_reading()
             self._parse(b''.join(held))
-        if self._eof and self._message is None:
+        if self._eof:
+            self._end_behind_eof()
+
+    def _end_behind_eof(self) -> None:
+        if self._message is None:
             self._linger()
+        elif not self._message.complete:
+            self._read_events(self._engine.eof(), b'')
 
     def _tell_answered(self, message: HttpMessage) -> None:
         assert self._answered is not None
