@@ -264,3 +264,23 @@ def test_parse_knows_all_modes():
     for mode in MODES:
         flags = files._parse(mode)
         assert flags[1] or flags[2]
+
+
+def test_who_is_cancelled_while_it_closes_leaves_no_descriptor(path, tmp_path):
+    """Not even if no thread had time for that yet."""
+    os.mkfifo(tmp_path / 'fifo')
+    path.write_bytes(b'spam')
+    file = fs.open(path, 'rb')
+    number = file.fileno()
+    waiting = [spawn(fs.open, tmp_path / 'fifo', 'rb') for _ in range(8)]  # all threads, and more
+    sleep(0)
+    closing = spawn(file.close)
+    sleep(0)
+    closing.cancel()
+    with pytest.raises(Cancelled):
+        closing.result(20)
+    writer = os.open(tmp_path / 'fifo', os.O_RDWR)
+    for fiber in waiting:
+        fiber.result(20).close()
+    until(lambda: not os.path.exists(f'/proc/self/fd/{number}'))
+    os.close(writer)

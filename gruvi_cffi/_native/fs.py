@@ -88,10 +88,14 @@ class FsRequest(Handle):
         self.given_up = False
 
     def abort(self) -> None:
-        """Have nothing of it: what it opens is closed. Doing so again does nothing."""
+        """Have nothing of it: what it opens is closed. Doing so again does nothing.
+
+        What closes a descriptor goes on: nobody else would.
+        """
         if not self.given_up:
             self.given_up = True
-            lib.gv_fs_cancel(self._ptr, self.id)
+            if self._kind != CLOSE:
+                lib.gv_fs_cancel(self._ptr, self.id)
 
     def discard(self, result: int) -> None:
         """Forget it once it has ended with *result*; what it has opened is closed."""
