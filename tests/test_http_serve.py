@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from dbservers import program
 
 TIMEOUT = 30
 
@@ -97,7 +98,13 @@ def test_a_unix_socket_and_a_port(folder):
     binds = ['--bind', f'127.0.0.1:{port}', '--bind', f'unix:{path}']
     with serving(folder, 'static', *binds) as process:
         process.stderr.readline()
-        command = ['curl', '-sS', '--unix-socket', str(path), 'http://localhost/file']
+        command = [
+            program('curl', 'curl'),
+            '-sS',
+            '--unix-socket',
+            str(path),
+            'http://localhost/file',
+        ]
         assert subprocess.run(command, capture_output=True, check=True).stdout == b'spam'
         assert ask(port, '/file')[1] == b'spam'
         assert stop(process) == 0

@@ -3,6 +3,7 @@ import socket
 import subprocess
 
 import pytest
+from dbservers import program
 
 from gruvi_cffi import blocking
 from gruvi_cffi.http import HttpClient, HttpServer, StaticFiles
@@ -15,7 +16,7 @@ def folder(tmp_path):
     root = tmp_path / 'root'
     (root / 'sub').mkdir(parents=True)
     (root / 'file.txt').write_bytes(b'0123456789')
-    (root / 'ä b.html').write_text('umlaut')
+    (root / os.fsdecode('ä b.html'.encode())).write_text('umlaut')
     (root / 'sub' / 'index.html').write_text('index')
     (root / 'big').write_bytes(os.urandom(1_000_000))
     (root / 'page.txt.gz').write_bytes(b'gz')
@@ -144,7 +145,15 @@ def test_curl_resumes(server, folder, tmp_path):
     port = server.addresses[0][1]
     target = tmp_path / 'copy'
     target.write_bytes((folder / 'big').read_bytes()[:300_000])
-    command = ['curl', '-sS', '-C', '-', '-o', str(target), f'http://127.0.0.1:{port}/big']
+    command = [
+        program('curl', 'curl'),
+        '-sS',
+        '-C',
+        '-',
+        '-o',
+        str(target),
+        f'http://127.0.0.1:{port}/big',
+    ]
     blocking(subprocess.run, command, check=True, timeout=TIMEOUT)
     assert target.read_bytes() == (folder / 'big').read_bytes()
 

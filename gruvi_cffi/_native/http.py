@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from .. import limits
 from .._gv import ffi, lib
@@ -27,7 +27,7 @@ TO_ANY: int = lib.GV_HTTP_TO_ANY
 TO_HEAD: int = lib.GV_HTTP_TO_HEAD
 TO_CONNECT: int = lib.GV_HTTP_TO_CONNECT
 
-Event = tuple[int, int, int, int, int]
+_gv_http_feed = lib.gv_http_feed
 
 
 class HttpLimits(NamedTuple):
@@ -41,34 +41,41 @@ class HttpLimits(NamedTuple):
     body: int = -1
 
 
-class _Batch(threading.local):
-    """What the engines of a thread leave their events in."""
+class _Batch:
+    """What the engines of a thread leave their events in, for heads of *size* bytes."""
 
-    size = 0
-
-    def reserve(self, size: int) -> None:
-        """Make it large enough for heads of *size* bytes."""
-        if self.size >= size:
-            return
-        self.size = 2 * size  # so that many small heads fit
-        self.ptr = ffi.gc(lib.gv_http_batch_new(self.size), lib.gv_http_batch_free)
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.ptr = ffi.gc(lib.gv_http_batch_new(2 * size), lib.gv_http_batch_free)
         if self.ptr == ffi.NULL:
-            raise MemoryError(f'no {self.size} bytes for the heads of HTTP')
+            raise MemoryError(f'no {2 * size} bytes for the heads of HTTP')
         self.events = lib.gv_http_batch_events(self.ptr)
-        self.text = ffi.buffer(lib.gv_http_batch_text(self.ptr), self.size)
+        self.text = ffi.buffer(lib.gv_http_batch_text(self.ptr), 2 * size)
+        self.consumed = ffi.new('int64_t *')
 
 
-_batch = _Batch()
-_consumed = ffi.new('int64_t *')
+class _OfThread(threading.local):
+    batch: Optional[_Batch] = None
+
+
+_of_thread = _OfThread()
+
+
+def _batch_for(size: int) -> _Batch:
+    """Return the batch of this thread, which is large enough for heads of *size* bytes."""
+    batch = _of_thread.batch
+    if batch is None or batch.size < size:
+        batch = _of_thread.batch = _Batch(size)
+    return batch
 
 
 class HttpEngine:
-    """Takes the bytes of one direction of a connection apart.
+    """Takes the bytes of one direction of a connection apart. It stays in its thread.
 
     :raises ValueError: a limit makes no sense.
     """
 
-    __slots__ = ('_head', '_ptr')
+    __slots__ = ('_batch', '_batch_ptr', '_ptr')
 
     def __init__(self, of_responses: bool, limit: HttpLimits) -> None:
         kind = lib.GV_HTTP_RESPONSES if of_responses else lib.GV_HTTP_REQUESTS
@@ -76,20 +83,26 @@ class HttpEngine:
         if ptr == ffi.NULL:
             raise ValueError(f'no HTTP can be within {limit}')
         self._ptr = ffi.gc(ptr, lib.gv_http_free)
-        self._head = limit.head
+        self._batch = _batch_for(limit.head)
+        self._batch_ptr = self._batch.ptr
 
     def feed(self, data: bytes, messages: int) -> tuple[list[int], int]:
         """Return the words of the events, five each, and how many bytes were consumed."""
-        batch = _batch
-        batch.reserve(self._head)
-        count = lib.gv_http_feed(self._ptr, batch.ptr, data, len(data), messages, _consumed)
-        return ffi.unpack(batch.events, 5 * count), _consumed[0]
+        batch = self._batch
+        consumed = batch.consumed
+        count = _gv_http_feed(self._ptr, self._batch_ptr, data, len(data), messages, consumed)
+        return ffi.unpack(batch.events, 5 * count), consumed[0]
+
+    def text_of(self, start: int, size: int) -> list[str]:
+        """Return the parts of the text that an event of the last feed speaks of."""
+        if not size:
+            return []
+        return str(self._batch.text[start : start + size - 1], 'latin-1').split('\0')
 
     def eof(self) -> list[int]:
         """Return the words of the events when no more bytes come."""
-        batch = _batch
-        batch.reserve(self._head)
-        return ffi.unpack(batch.events, 5 * lib.gv_http_eof(self._ptr, batch.ptr))
+        count = lib.gv_http_eof(self._ptr, self._batch_ptr)
+        return ffi.unpack(self._batch.events, 5 * count)
 
     def answer_to(self, request: int) -> None:
         """Say what the next response answers: TO_ANY, TO_HEAD or TO_CONNECT."""
@@ -99,11 +112,6 @@ class HttpEngine:
     def busy(self) -> bool:
         """True in the middle of a message."""
         return bool(lib.gv_http_busy(self._ptr))
-
-
-def text_of(start: int, size: int) -> list[str]:
-    """Return the parts of the text that an event of the last feed in this thread speaks of."""
-    return str(_batch.text[start : start + size - 1], 'latin-1').split('\0') if size else []
 
 
 def error_text(why: int) -> str:

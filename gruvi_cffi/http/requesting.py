@@ -83,13 +83,13 @@ class HttpClientProtocol(HttpConnection):
         for at in range(0, len(words), 5):
             kind, a, b, flags, length = words[at : at + 5]
             if kind == engine.HEAD:
-                self._begin(HttpMessage(RESPONSE, engine.text_of(a, b), flags, length, self))
+                self._begin(HttpMessage(RESPONSE, self._engine.text_of(a, b), flags, length, self))
             elif kind == engine.DATA:
                 assert self._message is not None and self._message.buffer is not None
                 self._message.buffer.feed(data[a : a + b])
             elif kind == engine.TRAILERS:
                 assert self._message is not None
-                self._message.add_trailers(engine.text_of(a, b))
+                self._message.add_trailers(self._engine.text_of(a, b))
             elif kind == engine.END:
                 self._end()
             elif kind == engine.UPGRADED:

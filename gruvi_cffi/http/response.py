@@ -24,7 +24,6 @@ NAME = f'gruvi_cffi/{__version__}'
 _IDENTITY = f'Server: {NAME}\r\n'
 
 _STATUS = re.compile(r'[1-9][0-9][0-9] [\t -~\x80-\xff]*')
-_LENGTH = re.compile(r'[0-9]{1,18}')
 _NOT_IN_TRAILERS = frozenset({
     'authorization', 'connection', 'content-encoding', 'content-length', 'content-range',
     'content-type', 'host', 'set-cookie', 'trailer', 'transfer-encoding',
@@ -97,7 +96,7 @@ class Response:
         self.bodyless = status[0] == '1' or status[:3] in ('204', '304')
 
     def _set_length(self, value: str) -> None:
-        if not _LENGTH.fullmatch(value):
+        if not (value.isascii() and value.isdigit() and len(value) < 19):
             raise ValueError(f'the Content-Length must be a number, not {value!r}')
         if self.length is not None and self.length != int(value):
             raise ValueError('there are two Content-Lengths')

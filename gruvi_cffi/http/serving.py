@@ -158,7 +158,7 @@ class HttpServerProtocol(HttpConnection):
                 self._end()
             elif kind == engine.TRAILERS:
                 assert self._message is not None
-                self._message.add_trailers(engine.text_of(a, b))
+                self._message.add_trailers(self._engine.text_of(a, b))
             elif kind == engine.ERROR:
                 self._refuse(a, engine.error_text(b))
             if self._lingering >= 0:
@@ -167,7 +167,7 @@ class HttpServerProtocol(HttpConnection):
     def _begin(self, words: list[int]) -> HttpMessage:
         _, start, size, flags, length = words[:5]
         self._message = message = HttpMessage(
-            REQUEST, engine.text_of(start, size), flags, length, self
+            REQUEST, self._engine.text_of(start, size), flags, length, self
         )
         if self._answered is not None:
             self._begun = monotonic()

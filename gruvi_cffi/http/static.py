@@ -76,10 +76,7 @@ def _path_of(url: str) -> Optional[str]:
     path = url.partition('?')[0]
     if not path.startswith('/'):
         path = '/' + path.partition('://')[2].partition('/')[2]
-    try:
-        decoded = unquote_to_bytes(path).decode()
-    except UnicodeDecodeError:
-        return None
+    decoded = os.fsdecode(unquote_to_bytes(path))
     parts = decoded.split('/')
     return (
         None
