@@ -62,10 +62,12 @@ if [ -n "$packages" ]; then
     apt_install $packages
 fi
 
-# Servers for some tests, which are skipped without them. These packages start nothing.
+# Servers and clients for some tests, which are skipped without them. These packages start nothing.
 servers() (
     PATH=$PATH:/usr/sbin
+    command -v curl >/dev/null || echo curl
     command -v mariadbd >/dev/null || echo mariadb-server-core
+    command -v wrk >/dev/null || echo wrk
     command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || echo redis-tools
 )
 
