@@ -6,8 +6,12 @@ import re
 from time import time
 from typing import Any
 
+from .._version import __version__
 from ..wire.http_fields import hop_by_hop, rfc1123_date
 
+NAME = f'gruvi_cffi/{__version__}'
+
+_STATUS = re.compile(r'[1-9][0-9][0-9] [\t -~\x80-\xff]*')
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r'(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?')
 
@@ -64,12 +68,40 @@ class _Date:
 
     second = 0
     line = ''
+    with_server = ''
 
 
-def date_line() -> str:
-    """Return the line with the Date of now."""
+def date_line(with_server: bool) -> str:
+    """Return the line with the Date of now, and that of who we are before it."""
     second = int(time())
     if second != _Date.second:
         _Date.line = f'Date: {rfc1123_date(second)}\r\n'
+        _Date.with_server = f'Server: {NAME}\r\n{_Date.line}'
         _Date.second = second
-    return _Date.line
+    return _Date.with_server if with_server else _Date.line
+
+
+# Status lines: version and status -> line, and whether there can be no body.
+_statuses: dict[tuple[str, str], tuple[str, bool]] = {}
+
+
+def status_line(version: str, status: str) -> tuple[str, bool]:
+    """Return the first line of a response, and whether that can have no body.
+
+    :raises TypeError: *status* is no string.
+    :raises ValueError: it is no code and words.
+    """
+    try:
+        return _statuses[version, status]
+    except (KeyError, TypeError):
+        pass
+    if not isinstance(status, str):
+        raise TypeError(f'the status must be a string, not {status!r}')
+    if not _STATUS.fullmatch(status):
+        raise ValueError(f'{status!r} is no status line such as "200 OK"')
+    bodyless = status[0] == '1' or status[:3] in ('204', '304')
+    made = f'HTTP/{version} {status}\r\n', bodyless
+    if len(_statuses) >= _CACHED:
+        _statuses.clear()
+    _statuses[version, status] = made
+    return made

@@ -44,10 +44,11 @@ class HttpMessage:
     wire; once the body was read to its end, they end with the trailers, if it had any.
     """
 
-    __slots__ = (
-        '_body', '_headers', '_parts', '_source', 'buffer', 'complete', 'flags', 'length',
-        'message_type', 'method', 'reason', 'status_code', 'url',
-    )  # fmt: skip
+    # What most messages never have costs nothing here.
+    _headers: Optional[list[tuple[str, str]]] = None
+    _body: Optional[Stream] = None
+    buffer: Optional[BodyBuffer] = None
+    complete = False  # the body has come, and the trailers
 
     def __init__(
         self, message_type: int, parts: list[str], flags: int, length: int, source: Any = None
@@ -56,23 +57,31 @@ class HttpMessage:
         self.flags = flags
         self.length = length  # of the body in bytes, or -1
         self.message_type = message_type
-        self.method: Optional[str] = None
-        self.url: Optional[str] = None
-        self.status_code: Optional[int] = None
-        self.reason: Optional[str] = None
-        if message_type == REQUEST:
-            self.method, self.url = parts[0], parts[1]
-        else:
-            self.status_code, self.reason = int(parts[0]), parts[1]
-        self._headers: Optional[list[tuple[str, str]]] = None
-        self._body: Optional[Stream] = None
         self._source = source
-        self.buffer: Optional[BodyBuffer] = None
-        self.complete = False  # the body has come, and the trailers
 
     def __repr__(self) -> str:
         what = f'{self.method} {self.url}' if self.method else f'{self.status_code} {self.reason}'
         return f'<HttpMessage {what}>'
+
+    @property
+    def method(self) -> str | None:
+        """Of a request."""
+        return None if self.message_type else self._parts[0]
+
+    @property
+    def url(self) -> str | None:
+        """Of a request: its target, as it is on the wire."""
+        return None if self.message_type else self._parts[1]
+
+    @property
+    def status_code(self) -> int | None:
+        """Of a response."""
+        return int(self._parts[0]) if self.message_type else None
+
+    @property
+    def reason(self) -> str | None:
+        """Of a response: the words behind its status."""
+        return self._parts[1] if self.message_type else None
 
     @property
     def version(self) -> str:

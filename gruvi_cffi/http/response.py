@@ -6,24 +6,18 @@ start() ---> send()                       all of it at once
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 from .._native import http as engine
-from .._version import __version__
 from ..errors import TransportError
 from ..hub import switchpoint
 from .errors import HttpError
-from .fields import check_field, date_line, line_of
+from .fields import NAME, check_field, date_line, line_of, status_line
 from .message import HttpMessage
 
 Headers = Iterable[tuple[str, str]]
 
-NAME = f'gruvi_cffi/{__version__}'
-_IDENTITY = f'Server: {NAME}\r\n'
-
-_STATUS = re.compile(r'[1-9][0-9][0-9] [\t -~\x80-\xff]*')
 _NOT_IN_TRAILERS = frozenset({
     'authorization', 'connection', 'content-encoding', 'content-length', 'content-range',
     'content-type', 'host', 'set-cookie', 'trailer', 'transfer-encoding',
@@ -33,26 +27,21 @@ _NOT_IN_TRAILERS = frozenset({
 class Response:
     """Answers *message*, over *protocol*."""
 
-    __slots__ = (
-        '_chunked', '_head', '_headers', '_left', '_message', '_protocol', '_transport', 'bodyless',
-        'ended', 'length', 'sent', 'size', 'status', 'trailers',
-    )  # fmt: skip
+    _head: Optional[list[str]] = None  # its lines, once it was started
+    _headers: Any = None
+    _chunked = False
+    bodyless = False
+    ended = False
+    length: Optional[int] = None  # of the body, if it was said
+    sent = False  # the head is
+    size = 0  # bytes of the body that were sent
+    status = ''
+    trailers: Sequence[str] = ()  # names of those that were announced
 
     def __init__(self, message: HttpMessage, protocol: Any) -> None:
         self._message = message
         self._protocol = protocol
         self._transport = protocol.transport
-        self._head: Optional[list[str]] = None  # its lines, once it was started
-        self._headers: Any = None
-        self._chunked = False
-        self._left = 0  # bytes that its Content-Length still promises
-        self.bodyless = False
-        self.ended = False
-        self.length: Optional[int] = None  # of the body, if it was said
-        self.sent = False  # the head is
-        self.size = 0  # bytes of the body that were sent
-        self.status = ''
-        self.trailers: list[str] = []  # names of those that were announced
 
     @property
     def started(self) -> bool:
@@ -66,14 +55,11 @@ class Response:
         :raises TypeError: something is no string.
         :raises ValueError: something cannot be sent.
         """
-        if not isinstance(status, str):
-            raise TypeError(f'the status must be a string, not {status!r}')
-        if not _STATUS.fullmatch(status):
-            raise ValueError(f'{status!r} is no status line such as "200 OK"')
+        line, self.bodyless = status_line(self._message.version, status)
         self.length = None
-        self.trailers = []
-        lines = [f'HTTP/{self._message.version} {status}\r\n']
-        has_date, identity = False, _IDENTITY
+        self.trailers = ()
+        lines = [line]
+        has_date = has_server = False
         for name, value in headers:
             line, special = line_of(name, value)
             if not special:
@@ -83,17 +69,16 @@ class Response:
             else:
                 lines.append(line)
                 has_date = has_date or special == 'date'
-                identity = '' if special == 'server' else identity
+                has_server = has_server or special == 'server'
                 if special == 'trailer':
                     self._announce(value)
-        if identity:
-            lines.append(identity)
         if not has_date:
-            lines.append(date_line())
+            lines.append(date_line(not has_server))
+        elif not has_server:
+            lines.append(f'Server: {NAME}\r\n')
         self._head = lines
         self._headers = headers
         self.status = status
-        self.bodyless = status[0] == '1' or status[:3] in ('204', '304')
 
     def _set_length(self, value: str) -> None:
         if not (value.isascii() and value.isdigit() and len(value) < 19):
@@ -107,7 +92,7 @@ class Response:
         for name in names:
             if name.lower() in _NOT_IN_TRAILERS:
                 raise ValueError(f'{name} cannot be a trailer')
-        self.trailers += names
+        self.trailers = [*self.trailers, *names]
 
     # The head.
 
@@ -140,7 +125,6 @@ class Response:
         lines.append('\r\n')
         if message.flags & engine.HEAD_METHOD:
             self.bodyless = True
-        self._left = -1 if self.length is None or self.bodyless else self.length
         self.sent = True
         return ''.join(lines)
 

@@ -90,10 +90,12 @@ class HttpServerProtocol(HttpConnection):
         transport.set_deadline(DEADLINE_WRITE, self._options.write_timeout)
 
     def data_received(self, data: bytes) -> None:
-        if self._message is None or not self._message.complete:
-            self._parse(data)
-        else:
+        if self._message is not None and self._message.complete:
             self._hold(data)
+        elif self._lingering >= 0:
+            self._drop(data)
+        else:
+            self._parse(data)
 
     def eof_received(self) -> bool:
         self._eof = True
@@ -116,12 +118,14 @@ class HttpServerProtocol(HttpConnection):
     # Taking requests apart.
 
     def _parse(self, data: bytes) -> None:
-        if self._lingering >= 0:
-            self._drop(data)
-            return
         while data:
             words, used = self._engine.feed(data, 1)
-            self._read_events(words, data)
+            if len(words) == 10 and words[0] == _HEAD and words[5] == _END and not words[4]:
+                self._begin(words).complete = True  # as it mostly is: no body
+            else:
+                self._read_events(words, data)
+            if used == len(data) and self._message is not None and self._message.complete:
+                return
             data = data[used:]
             message = self._message
             if self._lingering >= 0 or (message is not None and message.complete):
@@ -145,9 +149,6 @@ class HttpServerProtocol(HttpConnection):
             self.transport.set_deadline(DEADLINE_TOTAL, self._options.header_timeout)
 
     def _read_events(self, words: list[int], data: bytes) -> None:
-        if len(words) == 10 and words[0] == _HEAD and words[5] == _END and not words[4]:
-            self._begin(words).complete = True  # as it mostly is: no body
-            return
         for at in range(0, len(words), 5):
             kind, a, b = words[at : at + 3]
             if kind == engine.HEAD:

@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ..logging import get_logger
+from .fields import NAME
 from .message import HttpMessage
-from .response import NAME, Headers, Response
+from .response import Headers, Response
 
 _log = get_logger()
 
