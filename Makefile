@@ -40,6 +40,7 @@ help:
 	@echo 'make format     let the formatters do what they can'
 	@echo 'make docs       the documentation, into docs/_build/html'
 	@echo 'make bench      all benchmarks (half an hour), and the figures in the documentation'
+	@echo 'make bench-http the HTTP servers, with wrk'
 	@echo 'make package    sdist and wheel, into dist'
 	@echo 'make build      the extension module, in place'
 	@echo 'make clean      remove what these have made, but the virtual environments'
@@ -71,6 +72,11 @@ bench: build
 	    --servers libuv $(in_python) --json $(results)/latency.json
 	@$(run) -m benchmarks.micro --json $(results)/micro.json
 	@$(run) -m benchmarks.core --json $(results)/core.json
+	@$(run) -m benchmarks.report
+
+.PHONY: bench-http
+bench-http: build
+	@$(run) -m benchmarks.http --connections 1 64 512 --json $(results)/http.json
 	@$(run) -m benchmarks.report
 
 .PHONY: docs

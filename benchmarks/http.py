@@ -103,9 +103,9 @@ def read(name: str, said: str, cpu_seconds: float, peak: int) -> Round:
 
 
 def run(options: argparse.Namespace, console: Console) -> Figures:
-    """Measure all that *options* ask for.
+    """Measure all that *options* ask for. A server that fails a case has no figures for that.
 
-    :raises BenchmarkError: wrk is missing, or a server failed.
+    :raises BenchmarkError: wrk is missing, or a server does not start.
     """
     if shutil.which('wrk') is None:
         raise BenchmarkError('this needs wrk (Debian: apt-get install wrk)')
@@ -124,11 +124,18 @@ def run(options: argparse.Namespace, console: Console) -> Figures:
                 measured = figures.setdefault(title, {name: [] for name in names})
 
                 def act(
-                    name: str, case: str = case, connections: int = connections,
+                    name: str,
+                    load: tuple[str, int] = (case, connections),
                     to: dict[str, list[Round]] = measured,
-                ) -> None:  # fmt: skip
-                    with servers[name].awake():
-                        to[name].append(measure(servers[name], case, connections, options.seconds))
+                ) -> None:
+                    if name not in to:
+                        return
+                    try:
+                        with servers[name].awake():
+                            to[name].append(measure(servers[name], *load, options.seconds))
+                    except BenchmarkError as error:
+                        del to[name]
+                        console.print(str(error), style='red', markup=False, highlight=False)
 
                 interleave(names, options.rounds, act)
     return figures

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from . import core
+from . import core, http
 from .figures import Case, Figures, read, size_name
 
 TOP = Path(__file__).parent.parent
@@ -156,6 +156,13 @@ def core_for_docs(results: dict[str, Any]) -> str:
     return list_table('Time of each', core.HEAD, core.rows(results['costs']))
 
 
+def http_for_docs(figures: http.Figures) -> str:
+    """Return the tables of what benchmarks.http has written."""
+    return ''.join(
+        list_table(title, http.HEAD, http.rows(measured)) for title, measured in figures.items()
+    )
+
+
 def _wall(rounds: list[dict[str, float]]) -> float:
     return median(round_['wall'] for round_ in rounds) / 1000
 
@@ -195,6 +202,7 @@ def main() -> int:
     replace(PERFORMANCE, 'micro', micro_for_docs(micro))
     rest = json.loads((RESULTS / 'core.json').read_text())
     replace(PERFORMANCE, 'core', core_for_docs(rest))
+    replace(PERFORMANCE, 'http', http_for_docs(http.load(RESULTS / 'http.json')))
     return 0
 
 

@@ -8,7 +8,7 @@ import pytest
 from dbservers import program
 from rich.console import Console
 
-from benchmarks import http
+from benchmarks import http, report
 from benchmarks.http_servers import SERVERS, command_of, is_there
 from benchmarks.process import BenchmarkError, Server
 
@@ -75,3 +75,8 @@ def test_the_command_writes_every_round(tmp_path):
     shown = Console(file=io.StringIO(), width=80)
     http.show(http.load(path), shown)
     assert 'gruvi' in shown.file.getvalue()
+
+
+def test_the_docs_have_what_was_measured():
+    figures = http.load(report.RESULTS / 'http.json')
+    assert report.http_for_docs(figures) in report.PERFORMANCE.read_text()
