@@ -266,6 +266,14 @@ def test_parse_knows_all_modes():
         assert flags[1] or flags[2]
 
 
+def test_what_comes_next_can_be_seen_before(path):
+    def work(open_):
+        with open_(path, 'rb') as file:
+            return file.read(2), file.peek(), file.read(3)
+
+    both(path, work)
+
+
 def test_who_is_cancelled_while_it_closes_leaves_no_descriptor(path, tmp_path):
     """Not even if no thread had time for that yet."""
     os.mkfifo(tmp_path / 'fifo')

@@ -182,6 +182,12 @@ class File:
         return data
 
     @switchpoint
+    def peek(self, size: int = 0) -> bytes:
+        """Return what comes next without taking it, as it was read ahead; buffered bytes only."""
+        data: bytes = self._call('peek', size)
+        return data
+
+    @switchpoint
     def readinto(self, buffer: Any) -> int:
         """Read into *buffer*, and return how many bytes; bytes only."""
         return int(self._call('readinto', buffer))
