@@ -51,8 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
-    default = HttpOptions(body=MEBIBYTE)
-    group = parser.add_argument_group('limits', 'in bytes, or how many')
+    limits = parser.add_argument_group('limits', 'in bytes, or how many')
     for option, name, text in (
         ('request-line', 'line', 'of the request line'),
         ('head', 'head', 'of a head'),
@@ -61,36 +60,28 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         ('pipeline', 'pipeline', 'requests that wait on a connection'),
         ('connections', 'connections', 'of each process'),
     ):
-        value = getattr(default, name)
-        group.add_argument(
-            f'--limit-{option}',
-            dest=name,
-            type=int,
-            default=value,
-            metavar='N',
-            help=f'{text} ({value})',
-        )
-    group = parser.add_argument_group('timeouts', 'in seconds; -1 is none')
-    for option, name, text in (
-        ('header', 'header_timeout', 'for a head'),
-        ('body', 'body_timeout', 'between two reads of a body'),
-        ('keepalive', 'keepalive_timeout', 'between two requests'),
+        _add(limits, f'--limit-{option}', name, text, int)
+    timeouts = parser.add_argument_group('timeouts', 'in seconds; -1 is none')
+    for option, text in (
+        ('header', 'for a head'),
+        ('body', 'between two reads of a body'),
+        ('keepalive', 'between two requests'),
     ):
-        value = getattr(default, name)
-        group.add_argument(
-            f'--timeout-{option}',
-            dest=name,
-            type=float,
-            default=value,
-            metavar='S',
-            help=f'{text} ({value:g})',
-        )
-    group.add_argument(
+        _add(timeouts, f'--timeout-{option}', f'{option}_timeout', text, float)
+    timeouts.add_argument(
         '--timeout-graceful',
         type=float,
         default=30.0,
         metavar='S',
         help='for the last answers (30)',
+    )
+
+
+def _add(group: Any, option: str, name: str, text: str, kind: type) -> None:
+    value = kind(getattr(HttpOptions(body=MEBIBYTE), name))
+    shown = f'{value:g}' if kind is float else value
+    group.add_argument(
+        option, dest=name, type=kind, default=value, metavar='N', help=f'{text} ({shown})'
     )
 
 
