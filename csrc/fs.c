@@ -75,10 +75,12 @@ static int64_t size_of(uv_loop_t *loop, int64_t fd) {
 
 static int64_t read_all(gv_fs *fs, int64_t fd) {
     uv_loop_t *loop = &fs->handle.loop->uv;
-    int64_t room = size_of(loop, fd) + 1; /* to see the end */
-    int64_t count = 1, used = 0;
+    int64_t size = size_of(loop, fd), used = 0;
+    int64_t room = size + 1; /* to see the end */
+    bool ended = false;
 
-    for (; count > 0; used += count) {
+    while (!ended) {
+        int64_t count;
         char *data = fs->data;
 
         if (used > fs->a)
@@ -95,6 +97,9 @@ static int64_t read_all(gv_fs *fs, int64_t fd) {
         count = move_bytes(loop, fd, data + used, room - used, true);
         if (count < 0)
             return count;
+        /* A short read is the end of what is as long as it says; files in /proc say 0. */
+        ended = count == 0 || (size > 0 && count < room - used && used + count >= size);
+        used += count;
     }
     return used > fs->a ? UV_EFBIG : used;
 }

@@ -132,7 +132,8 @@ static void send_queue(gv_udp *udp) {
 
 /* However many come with one call, there must be room for all of them. */
 static void alloc_cb(uv_handle_t *uv, size_t suggested, uv_buf_t *buf) {
-    gv_loop *loop = ((gv_udp *) uv->data)->handle.loop;
+    gv_udp *udp = uv->data;
+    gv_loop *loop = udp->handle.loop;
     gv_ring *ring = &loop->ring;
     size_t room = (ring->arena_size - ring->arena_used) / DATAGRAM_ROOM;
     size_t records = (size_t) (ring->capacity - ring->count);
@@ -140,6 +141,9 @@ static void alloc_cb(uv_handle_t *uv, size_t suggested, uv_buf_t *buf) {
     (void) suggested;
     buf->base = NULL;
     buf->len = 0;
+    if (udp->emptied_at == ring->arena_used && ring->arena_used > 0)
+        room = 0; /* libuv would read once more in this turn, and find nothing */
+    udp->emptied_at = 0;
     if (room > AT_ONCE)
         room = AT_ONCE;
     if (room > records)
@@ -152,6 +156,8 @@ static void alloc_cb(uv_handle_t *uv, size_t suggested, uv_buf_t *buf) {
         return;
     buf->base = loop->datagrams;
     buf->len = room * DATAGRAM_MAX;
+    udp->asked = room;
+    udp->came = 0;
 }
 
 static void recv_cb(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf, const struct sockaddr *from,
@@ -161,7 +167,10 @@ static void recv_cb(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf, const stru
     gv_sockaddr_ip address = {.any = {.sa_family = 0}};
     char *place;
 
-    (void) flags;
+    if (flags & UV_UDP_MMSG_CHUNK)
+        udp->came++;
+    if (flags & UV_UDP_MMSG_FREE)
+        udp->emptied_at = udp->came < udp->asked ? ring->arena_used : 0;
     if (nread < 0 && nread != UV_ENOBUFS)
         refused(udp, (int) nread);
     if (nread < 0 || from == NULL) /* nothing more for now */

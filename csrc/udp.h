@@ -99,6 +99,9 @@ typedef struct {
     bool above;          /* the high watermark, so that GV_DRAIN is due */
     bool closing;        /* as soon as the queue is empty */
     bool connected;
+    size_t asked;      /* how many datagrams a read may bring */
+    size_t came;       /* how many it has brought so far */
+    size_t emptied_at; /* where the arena ended when a read had taken all there was, or 0 */
 } gv_udp;
 
 /* Return the handle, or NULL and the code to return in `rc`. */

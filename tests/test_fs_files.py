@@ -190,6 +190,67 @@ def test_a_large_file_comes_back(path):
         assert file.read() == data
 
 
+@pytest.fixture
+def reads(monkeypatch):
+    """What each request to read has asked for, and what it has brought."""
+    plain = files._RawFile._read
+    found = []
+
+    def read(self, size):
+        data = plain(self, size)
+        found.append((size, len(data)))
+        return data
+
+    monkeypatch.setattr(files._RawFile, '_read', read)
+    return found
+
+
+LARGEST = 1 << 20
+
+
+@pytest.mark.parametrize('size', [0, 1, LARGEST - 1, LARGEST, LARGEST + 1, 2 * LARGEST + 5])
+def test_all_that_is_left_comes_with_as_few_requests_as_can_be(path, reads, size):
+    data = random.Random(size).randbytes(size)
+    path.write_bytes(data)
+    with fs.open(path, 'rb', buffering=0) as file:
+        assert file.read() == data
+        assert len(reads) == size // LARGEST + 1
+        assert file.read() == b''
+        file.seek(size // 2)
+        assert file.read() == data[size // 2 :]
+
+
+@pytest.mark.parametrize('size', [0, 10, 1001, 300_000, 3 * LARGEST])
+def test_a_file_that_changes_before_it_is_read(path, reads, monkeypatch, size):
+    path.write_bytes(b'x' * 1000)
+    plain = files._RawFile._read
+
+    def read(self, asked):
+        if not reads:
+            path.write_bytes(b'y' * size)
+        return plain(self, asked)
+
+    monkeypatch.setattr(files._RawFile, '_read', read)
+    with fs.open(path, 'rb') as file:
+        assert file.read() == b'y' * size
+
+
+@pytest.mark.parametrize('size', [0, 1000])
+def test_a_read_that_brings_less_is_not_the_end(path, monkeypatch, size):
+    # As in /proc, where files have 0 bytes, and in some file systems of the user's.
+    data = bytes(range(250)) * 4
+    path.write_bytes(data)
+    plain, fstat = files._RawFile._read, os.fstat
+
+    def lie(fd):
+        return os.stat_result((*fstat(fd)[:6], size, *fstat(fd)[7:10]))
+
+    monkeypatch.setattr(files._RawFile, '_read', lambda self, asked: plain(self, min(asked, 300)))
+    monkeypatch.setattr(os, 'fstat', lie)
+    with fs.open(path, 'rb') as file:
+        assert file.read() == data
+
+
 def test_two_fibers_and_one_file(path):
     with fs.open(path, 'w+') as file:
         lines = [f'{number} {"x" * 1000}\n' for number in range(200)]
