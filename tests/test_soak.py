@@ -9,6 +9,8 @@ import resource
 import sys
 from time import monotonic
 
+import pytest
+
 from gruvi_cffi import (
     FiberGroup,
     StreamClient,
@@ -99,6 +101,7 @@ def soak(address, seconds):
     return found
 
 
+@pytest.mark.timeout(600)  # with --long it takes five minutes
 def test_twenty_seconds_of_everything(long):
     server = StreamServer(echo)
     server.listen(('127.0.0.1', 0))
