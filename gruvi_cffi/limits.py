@@ -58,6 +58,19 @@ HTTP_INTERIM = 16  # 1xx responses to one request
 HTTP_PIPELINE = 16  # requests that may wait for their turn on a connection
 HTTP_CONNECTIONS = 10_000  # of a server; more wait to be accepted
 HTTP_DRAIN = 64 * 1024  # bytes of a body that nobody read, to be dropped instead of closing
+HTTP_CODINGS = 4  # Content-Encodings on top of each other
+HTTP_DECODED_RATIO = 100  # bytes that a byte of a compressed body may become
+HTTP_DECODED_FREE = 1024 * 1024  # bytes of a body that may come from any number
+HTTP_CONTENT = 256 * 1024 * 1024  # bytes of a response that are taken into memory; of a stream: any
+
+# HTTP: what a session does.
+HTTP_REDIRECTS = 10  # that are followed for one request
+HTTP_POOL_ORIGIN = 100  # connections to one origin
+HTTP_POOL = 1000  # connections in all
+HTTP_POOL_IDLE = 60.0  # seconds that one is kept; servers often close after 75
+HTTP_POOL_CHECK = 1.0  # seconds after which the loop has to look before one is used again
+HTTP_CONNECT_TIMEOUT = 30.0  # seconds, names and proxies included
+HTTP_READ_TIMEOUT = 60.0  # seconds for the head of a response, and between two reads of its body
 
 # HTTP: how long it may take, in seconds.
 HTTP_HEADER_TIMEOUT = 10.0  # for a whole head, from its first byte

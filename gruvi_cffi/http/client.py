@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from ..endpoints import Client
 from ..hub import switchpoint
 from .errors import HttpError
+from .httprequest import Body
 from .message import HttpMessage
-from .request import Body
 from .requesting import HttpClientProtocol
 
 

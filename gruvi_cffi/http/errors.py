@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import ProtocolError, Timeout
 
 
@@ -26,7 +28,36 @@ class MessageTooLarge(MessageError):
 
 
 class HttpTimeout(HttpError, Timeout):
-    """The peer took too long for a part of a message."""
+    """It took too long.
 
-    def __init__(self, message: str = '', status: int = 408) -> None:
+    ``phase`` says what: 'connect' (with the wait for a connection of the pool), 'send', 'response'
+    (its head), 'body', or 'total'; on a server it is ''.
+    """
+
+    def __init__(self, message: str = '', status: int = 408, phase: str = '') -> None:
         super().__init__(message, status)
+        self.phase = phase
+
+
+class ConnectError(HttpError):
+    """There is no connection: nobody listens, the host is unknown, or a proxy refuses."""
+
+
+class ConnectionLost(HttpError):
+    """The connection ended before anything of the answer had come."""
+
+
+class RedirectError(HttpError):
+    """A redirection leads where no request may be sent."""
+
+
+class TooManyRedirects(RedirectError):
+    """A redirection led to the next too often."""
+
+
+class StatusError(HttpError):
+    """The server says that the request failed (4xx, 5xx); *response* is its answer."""
+
+    def __init__(self, message: str, response: Any) -> None:
+        super().__init__(message, response.status_code)
+        self.response = response

@@ -15,10 +15,18 @@ from .. import limits
 from .._native import http as engine
 from ..errors import Timeout
 from ..hub import get_hub, switch_back, switchpoint
+from ..transports import DEADLINE_READ, DEADLINE_WRITE
 from .connection import HttpConnection
-from .errors import HttpError, HttpTimeout, MessageError, MessageTooLarge, MessageTruncated
+from .errors import (
+    ConnectionLost,
+    HttpError,
+    HttpTimeout,
+    MessageError,
+    MessageTooLarge,
+    MessageTruncated,
+)  # fmt: skip
+from .httprequest import Body, HttpRequest
 from .message import RESPONSE, RESPONSE_LIMITS, BodyBuffer, HttpMessage
-from .request import Body, HttpRequest
 
 _KINDS = {'HEAD': engine.TO_HEAD, 'CONNECT': engine.TO_CONNECT}
 
@@ -70,12 +78,35 @@ class HttpClientProtocol(HttpConnection):
         self._eof = True
         self._read_events(self._engine.eof(), b'')
         if self._asked and self._error is None:
-            self._give_up(HttpError('the server has closed without an answer'))
+            self._give_up(ConnectionLost('the server has closed without an answer'))
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._give_up(exc or HttpError('the connection is closed'))
+        error: HttpError
+        if exc is None:
+            error = ConnectionLost('the connection is closed')
+        elif self._message is not None or self._engine.busy or self._interim:
+            error = MessageTruncated(f'the connection broke in the middle of a response: {exc}')
+        else:
+            error = ConnectionLost(f'the connection broke: {exc}')
+        error.__cause__ = exc
+        self._give_up(error)
+
+    def deadline_expired(self, which: int) -> None:
+        if self.done:
+            self.transport.close()
+            return
+        if which == DEADLINE_WRITE:
+            error = HttpTimeout('the server does not take what is sent', phase='send')
+        elif which != DEADLINE_READ:
+            error = HttpTimeout('the response was not complete in time', phase='total')
+        elif self._asked:
+            error = HttpTimeout('no response within the time for reading', phase='response')
+        else:
+            error = HttpTimeout('no more of the body within the time for reading', phase='body')
+        self._give_up(error)
+        self.transport.abort()
 
     # Taking responses apart.
 
@@ -107,6 +138,8 @@ class HttpClientProtocol(HttpConnection):
             self._interim = 0
             if not message.flags & engine.KEEP_ALIVE:
                 self.close_after = True
+            if self.answered:
+                self.resume_writing()  # for who still sends the request, and need not
         else:
             self._interim += 1
             if self._interim > limits.HTTP_INTERIM:
@@ -164,11 +197,19 @@ class HttpClientProtocol(HttpConnection):
     # What fibers call.
 
     @property
+    def done(self) -> bool:
+        """True if nothing is under way, in either direction."""
+        return not (self._asked or self._ready or self._message or self._sending)
+
+    @property
     def idle(self) -> bool:
         """True if nothing is under way, and another request may be sent."""
-        return not (
-            self.close_after or self._asked or self._ready or self._message or self._sending
-        )
+        return self.done and not self.close_after
+
+    @property
+    def answered(self) -> bool:
+        """True if a request is being sent, and its response is there."""
+        return self._sending is not None and not self._asked
 
     def begin(self, request: HttpRequest, method: str) -> None:
         """Note that *request* begins: its response is the next that nobody has asked for.
@@ -186,6 +227,11 @@ class HttpClientProtocol(HttpConnection):
     def ended(self, request: HttpRequest) -> None:
         """Note that *request* was sent."""
         self._sending = None
+
+    def abandon(self) -> None:
+        """Note that the rest of the request will not be sent: the server has answered already."""
+        self._sending = None
+        self.close_after = True
 
     def check(self) -> None:
         """Do nothing if connected.
@@ -221,10 +267,9 @@ class HttpClientProtocol(HttpConnection):
     def getresponse(self, timeout: float | None = -1) -> HttpMessage:
         """Return the next response once its head is there; -1 is the timeout of the protocol.
 
-        :raises HttpError: nothing was asked for, the peer has broken the protocol, or the
-            connection was closed.
+        :raises ConnectionLost: the connection ended before it.
+        :raises HttpError: nothing was asked for, or the peer has broken the protocol.
         :raises HttpTimeout: it did not come in time.
-        :raises TransportError: the connection broke.
         """
         seconds = self._timeout if timeout == -1 else timeout
         while not self._ready:
@@ -242,7 +287,8 @@ class HttpClientProtocol(HttpConnection):
             except Timeout as expired:
                 if expired is not switcher.timeout:
                     raise
-                raise HttpTimeout(f'no response within {seconds} seconds') from None
+                message = f'no response within {seconds} seconds'
+                raise HttpTimeout(message, phase='response') from None
             finally:
                 if switcher in self._waiting:
                     self._waiting.remove(switcher)

@@ -11,7 +11,7 @@ from ..endpoints import Server, wait_closed
 from ..hub import sleep, switchpoint
 from ..transports import Transport
 from .accesslog import AccessLog
-from .options import HttpOptions
+from .httpoptions import HttpOptions
 from .serving import Handler, HttpServerProtocol
 from .wsgi import WsgiAdapter
 

@@ -25,8 +25,8 @@ from ..logging import get_logger
 from ..transports import DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE
 from .connection import HttpConnection
 from .errors import HttpError, HttpTimeout, MessageError, MessageTooLarge, MessageTruncated
+from .httpoptions import HttpOptions
 from .message import REQUEST, BodyBuffer, HttpMessage
-from .options import HttpOptions
 from .response import Response
 
 _log = get_logger()

@@ -21,12 +21,16 @@ _PIECE = 64 * 1024  # bytes that are read of a file at once
 
 
 class HttpRequest:
-    """Sends one request over *protocol*: ``start_request()``, ``write()``..., ``end_request()``."""
+    """Sends one request over *protocol*: ``start_request()``, ``write()``..., ``end_request()``.
 
-    __slots__ = ('_chunked', '_headers', '_left', '_protocol', '_trailers')
+    *hop* are pairs of names and values for who is connected alone, such as a proxy.
+    """
 
-    def __init__(self, protocol: Any) -> None:
+    __slots__ = ('_chunked', '_headers', '_hop', '_left', '_protocol', '_trailers')
+
+    def __init__(self, protocol: Any, hop: Iterable[tuple[str, str]] = ()) -> None:
         self._protocol = protocol
+        self._hop = hop
         self._chunked = False
         self._left: Optional[int] = 0  # bytes that were promised
         self._trailers: set[str] = set()
@@ -47,6 +51,9 @@ class HttpRequest:
         self.start_request(method, url, headers, None)
         for piece in _pieces(body):
             self.write(piece)
+            if self._protocol.answered:
+                self._protocol.abandon()
+                return
         self.end_request()
 
     def _end_at_once(self, data: bytes) -> None:
@@ -102,6 +109,9 @@ class HttpRequest:
         if not _TARGET.fullmatch(url):
             raise ValueError(f'the target {url!r} cannot be sent')
         lines = [f'{method} {url} HTTP/1.1\r\n']
+        for name, value in self._hop:
+            check_field(name, value)
+            lines.append(f'{name}: {value}\r\n')
         seen: dict[str, str] = {}
         # Kept as it is, because a body that is made while it is sent may add its trailers.
         self._headers = headers if isinstance(headers, list) else list(headers or ())

@@ -1,0 +1,105 @@
+"""A request as a session will send it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .bodies import RequestBody
+from .errors import RedirectError
+from .headers import Headers
+from .urls import Url, url_of
+
+_IDEMPOTENT = frozenset({'GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'})  # RFC 9110, 9.2.2
+_SECRET = ('authorization', 'proxy-authorization', 'cookie')
+_OF_BODY = ('content-type', 'content-length', 'content-encoding', 'content-language', 'trailer')
+
+
+class PreparedRequest:
+    """A request: ``method``, ``url`` (a string), ``headers``, and its ``body`` or None.
+
+    A hook may change the headers.
+    """
+
+    def __init__(self, method: str, where: Url, headers: Headers, body: RequestBody | None) -> None:
+        self.method = method
+        self.where = where
+        self.headers = headers
+        self.body = body
+
+    def __repr__(self) -> str:
+        return f'<PreparedRequest {self.method} {self.url}>'
+
+    @property
+    def url(self) -> str:
+        return str(self.where)
+
+    def can_repeat(self) -> bool:
+        """Return True if sending it twice is as good as once, and possible."""
+        return self.method in _IDEMPOTENT and self._rewind()
+
+    def _rewind(self) -> bool:
+        return self.body is None or self.body.rewind()
+
+    def fields(self) -> list[tuple[str, Any]]:
+        """Return the fields to be sent, with the size of the body if that is known."""
+        pairs = [pair for pair in self.headers.pairs if pair[0].lower() != 'content-length']
+        if 'Host' not in self.headers:
+            pairs.insert(0, ('Host', self.where.authority))
+        if self.body is not None and self.body.size is not None:
+            pairs.append(('Content-Length', str(self.body.size)))
+        return pairs
+
+    def redirected(self, status: int, location: str) -> PreparedRequest:
+        """Return what follows a redirection (RFC 9110, 15.4).
+
+        Nobody else gets the credentials, the cookies, or the body.
+
+        :raises RedirectError: it leads to what is no HTTP, from https to http, or the body would
+            have to be sent again and cannot be, or to another origin.
+        """
+        try:
+            where = url_of(location, str(self.where))
+        except ValueError as error:
+            raise RedirectError(f'{self.url} redirects to nowhere: {error}') from None
+        if self.where.scheme == 'https' and where.scheme == 'http':
+            raise RedirectError(f'{self.url} redirects to {where}, which is not secure')
+        where = where if where.fragment else where._replace(fragment=self.where.fragment)
+        headers = Headers(self.headers)
+        headers.pop('Host', None)
+        headers.pop('Cookie', None)  # the jar gives anew what is for there
+        elsewhere = where.origin != self.where.origin
+        if elsewhere:
+            _drop(headers, _SECRET)
+        method, body = self.method, self.body
+        if (status == 303 and method != 'HEAD') or (status in (301, 302) and method == 'POST'):
+            method, body = 'GET', None
+            _drop(headers, _OF_BODY)
+        elif body is not None and elsewhere:
+            raise RedirectError(f'{self.url} would have the body sent to {where}, another origin')
+        elif not self._rewind():
+            raise RedirectError(f'{self.url} redirects, but the body cannot be sent twice')
+        return PreparedRequest(method, where._replace(userinfo=('', '')), headers, body)
+
+
+def _drop(headers: Headers, names: tuple[str, ...]) -> None:
+    for name in names:
+        headers.pop(name, None)
+
+
+def merge(*sources: Any) -> Headers:
+    """Return all fields of *sources*; a later one replaces an earlier, and None removes it."""
+    merged = Headers()
+    for source in sources:
+        names: set[str] = set()
+        for name, value in Headers(source).pairs:
+            if value is None:
+                merged.pop(name, None)
+            elif name.lower() in names:
+                merged.pairs.append((name, value))
+            elif name in merged:
+                merged[name] = value
+            else:
+                merged.pairs.append((name, value))
+            if isinstance(name, str):
+                names.add(name.lower())
+    return merged
