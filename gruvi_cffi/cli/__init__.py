@@ -12,7 +12,7 @@ import greenlet
 
 from .._native import version
 from .._version import __version__
-from . import serve
+from . import get, serve
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -29,6 +29,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     serve.add_arguments(
         commands.add_parser('serve', help='a WSGI application, or a folder, over HTTP')
     )
+    get.add_arguments(commands.add_parser('get', help='a URL, as curl does it'))
     options = parser.parse_args(argv)
     if not hasattr(options, 'run'):
         parser.print_help()

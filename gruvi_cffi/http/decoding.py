@@ -10,7 +10,7 @@ from typing import Any, Optional
 from .. import limits
 from .errors import MessageError, MessageTooLarge, MessageTruncated
 
-_STEP = 64 * 1024  # bytes that come out of one step at most
+_STEP = 64 * 1024  # bytes that come out of one step; br takes up to twice that
 
 
 class _Zlib:
@@ -91,9 +91,11 @@ class _Brotli:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._begun = True
-        yield self._state.process(data, output_buffer_limit=_STEP)
-        while not self._state.can_accept_more_data():
-            yield self._state.process(b'', output_buffer_limit=_STEP)
+        piece = self._state.process(data, output_buffer_limit=_STEP)
+        while piece:
+            yield piece
+            # It may have room for more, and yet something to say.
+            piece = self._state.process(b'', output_buffer_limit=_STEP)
 
     @property
     def complete(self) -> bool:
@@ -155,7 +157,7 @@ class Decoder:
         return bool(self._steps)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Iterate over what *data* becomes, in pieces of 64 KiB at most.
+        """Iterate over what *data* becomes, in pieces of about 64 KiB.
 
         :raises MessageError: it is not what the fields say.
         :raises MessageTooLarge: it becomes ``limits.HTTP_DECODED_RATIO`` times as much.

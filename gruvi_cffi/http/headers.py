@@ -18,11 +18,15 @@ class Headers(MutableMapping[str, str]):
     __slots__ = ('pairs',)
 
     def __init__(self, fields: Fields = None) -> None:
-        if isinstance(fields, Headers):
-            fields = fields.pairs
+        if type(fields) is list:
+            pairs = fields
+        elif isinstance(fields, Headers):
+            pairs = fields.pairs
         elif isinstance(fields, Mapping):
-            fields = fields.items()
-        self.pairs: list[tuple[str, str]] = list(fields or ())
+            pairs = list(fields.items())
+        else:
+            pairs = list(fields or ())
+        self.pairs: list[tuple[str, str]] = pairs[:]
 
     def get_list(self, name: str) -> list[str]:
         """Return the values of all fields with this name."""

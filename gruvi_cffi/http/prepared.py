@@ -6,7 +6,7 @@ from typing import Any
 
 from .bodies import RequestBody
 from .errors import RedirectError
-from .headers import Headers
+from .headers import Fields, Headers
 from .urls import Url, url_of
 
 _IDEMPOTENT = frozenset({'GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'})  # RFC 9110, 9.2.2
@@ -23,15 +23,12 @@ class PreparedRequest:
     def __init__(self, method: str, where: Url, headers: Headers, body: RequestBody | None) -> None:
         self.method = method
         self.where = where
+        self.url = str(where)
         self.headers = headers
         self.body = body
 
     def __repr__(self) -> str:
         return f'<PreparedRequest {self.method} {self.url}>'
-
-    @property
-    def url(self) -> str:
-        return str(self.where)
 
     def can_repeat(self) -> bool:
         """Return True if sending it twice is as good as once, and possible."""
@@ -86,20 +83,24 @@ def _drop(headers: Headers, names: tuple[str, ...]) -> None:
         headers.pop(name, None)
 
 
-def merge(*sources: Any) -> Headers:
+def merge(*sources: Fields) -> Headers:
     """Return all fields of *sources*; a later one replaces an earlier, and None removes it."""
-    merged = Headers()
-    for source in sources:
-        names: set[str] = set()
-        for name, value in Headers(source).pairs:
-            if value is None:
-                merged.pop(name, None)
-            elif name.lower() in names:
-                merged.pairs.append((name, value))
-            elif name in merged:
-                merged[name] = value
-            else:
-                merged.pairs.append((name, value))
-            if isinstance(name, str):
-                names.add(name.lower())
+    merged = Headers(sources[0])
+    for source in sources[1:]:
+        if source:
+            _merge_into(merged, Headers(source))
     return merged
+
+
+def _merge_into(merged: Headers, more: Headers) -> None:
+    names: set[str] = set()
+    for name, value in more.pairs:
+        if not isinstance(name, str):
+            raise TypeError(f'the name of a field must be a string, not {name!r}')
+        if value is None:
+            merged.pop(name, None)
+        elif name in merged and name.lower() not in names:
+            merged[name] = value
+        else:
+            merged.pairs.append((name, value))
+        names.add(name.lower())

@@ -56,7 +56,7 @@ class HttpClientProtocol(HttpConnection):
         self._interim = 0  # 1xx responses to the request whose turn it is
         self._pausing = 0  # bodies that are read too slowly
         self._eof = False
-        self._error: Optional[Exception] = None
+        self._error: Optional[HttpError] = None
         self.close_after = False  # no other request may be sent
 
     # What the transport calls.
@@ -165,11 +165,11 @@ class HttpClientProtocol(HttpConnection):
         else:
             self._fail(MessageError(why))
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: HttpError) -> None:
         self._give_up(error)
         self.transport.close()
 
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self, error: HttpError) -> None:
         if self._error is None:
             self._error = error
         self.close_after = True
@@ -205,6 +205,11 @@ class HttpClientProtocol(HttpConnection):
     def idle(self) -> bool:
         """True if nothing is under way, and another request may be sent."""
         return self.done and not self.close_after
+
+    @property
+    def error(self) -> HttpError | None:
+        """What has ended the connection, or None."""
+        return self._error
 
     @property
     def answered(self) -> bool:

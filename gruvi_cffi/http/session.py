@@ -181,7 +181,11 @@ class HttpSession:
             request, clock, {**self._extra, **(cookies or {})}, follow, on_upload, on_download
         )
         if not stream:
-            response.read(self._max_content)
+            try:
+                response.read(self._max_content)
+            except BaseException:
+                response.close()
+                raise
         return response
 
     def _follow_to(
@@ -329,6 +333,8 @@ def _send(
         transport.set_deadline(DEADLINE_READ, clock.timeouts.read)
     except TransportError as error:
         if not protocol.answered:
+            if protocol.error is not None:
+                raise protocol.error from None
             raise ConnectionLost(f'the connection to {route} broke: {error}') from error
         protocol.abandon()
     while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, Optional, Union
 from urllib.parse import quote, unquote, urlencode, urljoin
 
@@ -11,9 +12,12 @@ from ..wire.http_url import parse_url
 
 Params = Union[Mapping[str, Any], Iterable[tuple[str, Any]], str, None]
 
+_CACHED = 512
 _PORTS = {'http': 80, 'https': 443}
 _CONTROLS = re.compile(r'[\x00-\x1f\x7f]')
-_HOST = re.compile(r"[!$&'()*+,\-.0-9;=A-Z_a-z~:%]+")
+_HOST = re.compile(  # a name, or an IPv6 address with its zone
+    r"[!$&'()*+,\-.0-9;=A-Z_a-z~]+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[!-~]+)?"
+)
 _SAFE = "!$%&'()*+,-./:;=?@_~"  # what stays; a '%' is somebody else's escape
 
 
@@ -55,6 +59,11 @@ def url_of(text: str, base: Optional[str] = None, params: Params = None) -> Url:
     """
     if not isinstance(text, str):
         raise TypeError(f'a URL must be a string, not {text!r}')
+    return _parse(text, base, _query_of(params))
+
+
+@lru_cache(_CACHED)  # most programs ask for the same few
+def _parse(text: str, base: Optional[str], more: str) -> Url:
     if _CONTROLS.search(text):
         raise ValueError(f'there is a control character in the URL {text!r}')
     full = urljoin(base, text) if base else text
@@ -62,7 +71,7 @@ def url_of(text: str, base: Optional[str] = None, params: Params = None) -> Url:
     scheme = parts.scheme.lower()
     if scheme not in _PORTS or not parts.host:
         raise ValueError(f'need a URL that begins with http:// or https://, not {full!r}')
-    query = '&'.join(filter(None, (parts.query, _query_of(params))))
+    query = '&'.join(filter(None, (parts.query, more)))
     target = f'{parts.path or "/"}?{query}' if query else parts.path or '/'
     name, _, password = parts.userinfo.partition(':')
     return Url(

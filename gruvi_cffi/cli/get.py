@@ -1,0 +1,203 @@
+"""python -m gruvi_cffi get: a small curl."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any, BinaryIO, Optional
+from urllib.parse import unquote, urlsplit
+
+from .. import limits
+from ..errors import Error
+from ..http import HttpResponse, HttpSession, HttpTimeouts
+
+_WIDTH = 40  # of the bar
+_EVERY = 0.1  # seconds between two pictures of it
+
+EPILOG = """\
+exit status: 0; 1 if it failed; 2 if the arguments are wrong; 22 with --fail, if the server says so
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what ``get`` can be told."""
+    parser.description = (
+        'Send a request, and write the body of its response to the standard output.'
+    )
+    parser.epilog = EPILOG
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add('url', metavar='URL')
+    add('-o', '--output', metavar='FILE', help='write to this file')
+    add('-O', '--remote-name', action='store_true', help='write to a file named as in the URL')
+    add('-X', '--method', metavar='METHOD', help='by default GET, or POST if there is a body')
+    add('-H', '--header', metavar='NAME: VALUE', action='append', default=[], type=_header)
+    add('-d', '--data', metavar='TEXT', help='send this, or what a file has: @FILE')
+    add('-F', '--form', metavar='NAME=VALUE', action='append', default=[], type=_field,
+        help='send a form, of which fields may be files: NAME=@FILE')  # fmt: skip
+    add('--json', metavar='JSON', help='send this as JSON')
+    add('-u', '--user', metavar='NAME:PASSWORD')
+    add('-i', '--include', action='store_true', help='write the head, too')
+    add('-f', '--fail', action='store_true', help='fail if the status is 400 or above')
+    add('-s', '--silent', action='store_true', help='show no progress')
+    add('--no-redirects', action='store_true', help='do not go where the server points to')
+    add('--proxy', metavar='URL', help="by default, what the environment says; '' is none")
+    add('--unix-socket', metavar='NAME')
+    add('--timeout', metavar='SECONDS', type=float, help='for all of it')
+    add('--connect-timeout', metavar='SECONDS', type=float, default=limits.HTTP_CONNECT_TIMEOUT)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(':')
+    if not colon:
+        raise argparse.ArgumentTypeError(f'{text!r} has no colon')
+    return name, value.strip()
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition('=')
+    if not equals:
+        raise argparse.ArgumentTypeError(f'{text!r} is not NAME=VALUE')
+    return name, value
+
+
+def run(options: argparse.Namespace) -> int:
+    """Send what *options* ask for, and return the exit status."""
+    path = _name_of(options.url) if options.remote_name else options.output
+    try:
+        with contextlib.ExitStack() as stack:
+            arguments = _body_of(options, stack)
+            session = stack.enter_context(_session_of(options))
+            method = options.method or ('POST' if arguments else 'GET')
+            bar = _bar(options, path)
+            if bar is not None:
+                stack.callback(bar.end)
+                arguments['on_download'] = bar
+            response = session.request(method, options.url, stream=True, **arguments)
+            return _write(response, options, path)
+    except (Error, OSError, ValueError) as error:
+        print(f'{options.url}: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _name_of(url: str) -> str:
+    name = os.path.basename(unquote(urlsplit(url).path))
+    return name or 'index.html'
+
+
+def _session_of(options: argparse.Namespace) -> HttpSession:
+    more: dict[str, Any] = {}
+    if options.proxy is not None:
+        more['proxy'] = options.proxy or None
+    if options.user is not None:
+        name, _, password = options.user.partition(':')
+        more['auth'] = name, password
+    return HttpSession(
+        headers=options.header,
+        timeout=HttpTimeouts(connect=options.connect_timeout, total=options.timeout),
+        unix=options.unix_socket,
+        follow_redirects=not options.no_redirects,
+        keepalive=0,
+        **more,
+    )
+
+
+def _body_of(options: argparse.Namespace, stack: contextlib.ExitStack) -> dict[str, Any]:
+    """Return what the body needs as arguments; *stack* closes the files."""
+    given = [name for name in ('data', 'form', 'json') if getattr(options, name)]
+    if len(given) > 1:
+        raise ValueError(f'one body is enough: --{" and --".join(given)}')
+
+    def open_(path: str) -> BinaryIO:
+        return stack.enter_context(open(path, 'rb'))
+
+    if options.json is not None:
+        return {'data': options.json.encode(), 'headers': {'Content-Type': 'application/json'}}
+    if options.data is not None:
+        text = options.data
+        return {'data': open_(text[1:]) if text.startswith('@') else text.encode()}
+    if options.form:
+        fields = [pair for pair in options.form if not pair[1].startswith('@')]
+        files = [(name, open_(value[1:])) for name, value in options.form if value[:1] == '@']
+        return {'data': fields, 'files': files} if files else {'data': fields}
+    return {}
+
+
+def _bar(options: argparse.Namespace, path: Optional[str]) -> Optional[Bar]:
+    return None if options.silent or path is None or not sys.stderr.isatty() else Bar()
+
+
+def _write(response: HttpResponse, options: argparse.Namespace, path: Optional[str]) -> int:
+    with response, _output(path) as file:
+        if options.include:
+            file.write(
+                f'HTTP/{response.version} {response.status_code} {response.reason}\n'.encode()
+            )
+            for name, value in response.headers.pairs:
+                file.write(f'{name}: {value}\n'.encode())
+            file.write(b'\n')
+        for piece in response.iter_bytes():
+            file.write(piece)
+        file.flush()
+    return 22 if options.fail and not response.ok else 0
+
+
+def _head_of(response: HttpResponse) -> bytes:
+    lines = [f'HTTP/{response.version} {response.status_code} {response.reason}']
+    lines += [f'{name}: {value}' for name, value in response.headers.pairs]
+    return ''.join(f'{line}\n' for line in [*lines, '']).encode('latin-1')
+
+
+@contextlib.contextmanager
+def _output(path: Optional[str]) -> Iterator[BinaryIO]:
+    if path is None or path == '-':
+        yield sys.stdout.buffer
+        return
+    with open(path, 'wb') as file:
+        yield file
+
+
+class Bar:
+    """A progress bar on the standard error."""
+
+    def __init__(self) -> None:
+        self._began = monotonic()
+        self._shown = 0.0
+        self._last = ''
+
+    def __call__(self, done: int, total: Optional[int]) -> None:
+        """Show that *done* bytes of *total* have come."""
+        seconds = monotonic() - self._began
+        rate = f'{_size(done / seconds if seconds else 0)}/s'
+        if total:
+            part = min(done / total, 1)
+            filled = round(part * _WIDTH)
+            bar = '#' * filled + '.' * (_WIDTH - filled)
+            self._last = f'{part:4.0%} [{bar}] {_size(done)} of {_size(total)} {rate}'
+        else:
+            self._last = f'{_size(done)} {rate}'
+        if seconds - self._shown >= _EVERY:
+            self._shown = seconds
+            self._show('')
+
+    def end(self) -> None:
+        """Show the last of it."""
+        if self._last:
+            self._show('\n')
+
+    def _show(self, end: str) -> None:
+        print(f'\r{self._last}\x1b[K', end=end, file=sys.stderr, flush=True)
+
+
+def _size(count: float) -> str:
+    for unit in ('B', 'KiB', 'MiB', 'GiB'):
+        if count < 1024 or unit == 'GiB':
+            break
+        count /= 1024
+    return f'{count:.0f} {unit}' if unit == 'B' else f'{count:.1f} {unit}'
