@@ -224,6 +224,7 @@ CHECKS = {
     'python -m benchmarks.core': options_of('benchmarks.core'),
     'python -m benchmarks.http': options_of('benchmarks.http'),
     'python -m gruvi_cffi serve': options_of('gruvi_cffi', 'serve'),
+    'python -m gruvi_cffi get': options_of('gruvi_cffi', 'get'),
     'python -m benchmarks.instructions': options_of('benchmarks.instructions'),
     'python -m gruvi_cffi': runs_ours,
     'python examples/': is_example,
