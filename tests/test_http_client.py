@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from gruvi_cffi import Timeout, TransportError, sleep, spawn
+from gruvi_cffi import Timeout, TransportError, http, sleep, spawn
 from gruvi_cffi.http import (
     HttpClient,
     HttpError,
@@ -67,7 +67,7 @@ def connect():
     clients = []
 
     def make(address, timeout=TIMEOUT):
-        client = HttpClient(timeout)
+        client = HttpClient(timeout=timeout)
         client.connect(address)
         clients.append(client)
         return client
@@ -393,3 +393,60 @@ def test_over_a_unix_socket(connect, tmp_path):
     client = connect(str(tmp_path / 'socket'))
     assert ask(client).body.read() == b'localhost'
     server.close(0)
+
+
+def test_the_old_version_can_be_spoken():
+    with Peer(b'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok') as peer:
+        client = HttpClient('1.0', TIMEOUT)
+        client.connect(peer.address)
+        client.request('POST', '/', [], b'x')
+        assert client.getresponse().body.read() == b'ok'
+        with pytest.raises(HttpError):
+            client.request('POST', '/', [], iter([b'x']))
+        client.close()
+    lines = peer.seen.decode().split('\r\n')
+    assert lines[0] == 'POST / HTTP/1.0'
+    assert {'Connection: keep-alive', 'Content-Length: 1'} <= set(lines)
+
+
+def test_a_body_of_unknown_length_needs_the_new_version():
+    with Peer(b'') as peer:
+        client = HttpClient('1.0', TIMEOUT)
+        client.connect(peer.address)
+        with pytest.raises(HttpError, match=r'HTTP/1\.0'):
+            client.request('POST', '/', [], iter([b'x']))
+        client.request('GET', '/')
+        client.close()
+    with pytest.raises(ValueError, match="not '2'"):
+        HttpClient('2')
+
+
+def test_what_old_programs_know_is_there():
+    handler = print
+    assert isinstance(http.HttpProtocol(timeout=5), http.HttpClientProtocol)
+    assert isinstance(http.HttpProtocol(handler, server_side=True), http.HttpServerProtocol)
+    with pytest.raises(ValueError, match='handler'):
+        http.HttpProtocol(server_side=True)
+    assert (http.OK, http.HTTP_PORT, http.responses[404]) == (200, 80, 'Not Found')
+    assert (http.REQUEST, http.RESPONSE) == (0, 1)
+    assert http.parse_url('http://a/b').host == 'a'
+
+
+def test_a_message_knows_its_charset_and_its_target(connect):
+    seen = []
+
+    def handler(message, transport, protocol):
+        seen.append(message)
+        response = protocol.respond(message)
+        response.start('200 OK', [('Content-Type', 'text/plain; charset=ISO-8859-1')])
+        response.send(b'')
+
+    server = HttpServer(handler, adapter=lambda handler: handler)
+    server.listen(('127.0.0.1', 0))
+    client = connect(server.addresses[0])
+    client.request('GET', '/a?b')
+    response = client.getresponse()
+    assert (response.charset, response.parsed_url) == ('ISO-8859-1', None)
+    assert (seen[0].parsed_url.path, seen[0].parsed_url.query, seen[0].charset) == ('/a', 'b', None)
+    client.close()
+    server.close()

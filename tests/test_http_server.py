@@ -683,7 +683,7 @@ def test_a_thousand_clients_at_once(serve):
 
     def client(number):
         with_body = b'%d' % number
-        client = HttpClient(TIMEOUT)
+        client = HttpClient(timeout=TIMEOUT)
         client.connect(server.addresses[0])
         for _ in range(3):
             client.request('POST', '/', [], with_body)

@@ -39,7 +39,7 @@ def server(folder):
 
 @pytest.fixture
 def get(server):
-    client = HttpClient(TIMEOUT)
+    client = HttpClient(timeout=TIMEOUT)
     client.connect(server.addresses[0])
 
     def get(url, headers=(), method='GET'):

@@ -13,14 +13,17 @@ from .requesting import HttpClientProtocol
 
 
 class HttpClient(Client):
-    """Connects to one server, and asks it. *timeout*, in seconds, is for the head of a response.
+    """Connects to one server, and asks it in *version* '1.1' or '1.0' of HTTP.
+
+    *timeout*, in seconds, is for the head of a response.
 
     ``getresponse()`` has to be called once for each request, in the same order; several requests
     may be sent before.
     """
 
-    def __init__(self, timeout: float | None = None) -> None:
-        super().__init__(lambda: HttpClientProtocol(timeout))
+    def __init__(self, version: str | None = None, timeout: float | None = None) -> None:
+        HttpClientProtocol(version=version)  # says now if there is no such version
+        super().__init__(lambda: HttpClientProtocol(timeout, version=version))
 
     def _connected(self) -> HttpClientProtocol:
         if not isinstance(self.protocol, HttpClientProtocol):

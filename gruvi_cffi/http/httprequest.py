@@ -86,6 +86,8 @@ class HttpRequest:
         elif bodylen is None and 'content-length' in seen:
             bodylen = int(seen['content-length'])
         self._left = max(bodylen, 0) if bodylen is not None else None
+        if bodylen is None and self._protocol.version != '1.1':
+            raise HttpError('in HTTP/1.0, a body needs a Content-Length and has no trailers')
         if 'host' not in seen:
             lines.insert(1, f'Host: {self._host()}\r\n')
         if 'user-agent' not in seen:
@@ -108,7 +110,9 @@ class HttpRequest:
             raise ValueError(f'no method can be called {method!r}')
         if not _TARGET.fullmatch(url):
             raise ValueError(f'the target {url!r} cannot be sent')
-        lines = [f'{method} {url} HTTP/1.1\r\n']
+        lines = [f'{method} {url} HTTP/{self._protocol.version}\r\n']
+        if self._protocol.version != '1.1':
+            lines.append('Connection: keep-alive\r\n')
         for name, value in self._hop:
             check_field(name, value)
             lines.append(f'{name}: {value}\r\n')

@@ -10,6 +10,8 @@ from .._native import http as engine
 from ..bytestream import Stream
 from ..hub import switchpoint
 from ..streambuffer import Size, StreamBuffer
+from ..wire.http_fields import parse_content_type
+from ..wire.http_url import ParsedUrl, parse_url
 
 REQUEST, RESPONSE = range(2)
 
@@ -82,6 +84,19 @@ class HttpMessage:
     def reason(self) -> str | None:
         """Of a response: the words behind its status."""
         return self._parts[1] if self.message_type else None
+
+    @property
+    def parsed_url(self) -> ParsedUrl | None:
+        """Of a request: the parts of its target."""
+        if self.message_type:
+            return None
+        return parse_url(self._parts[1], is_connect=self._parts[0] == 'CONNECT')
+
+    @property
+    def charset(self) -> str | None:
+        """The charset that the Content-Type names, if that is a kind of text."""
+        kind, given = parse_content_type(self.get_header('Content-Type', ''))
+        return given.get('charset') if kind.startswith('text/') else None
 
     @property
     def version(self) -> str:

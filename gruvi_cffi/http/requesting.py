@@ -28,6 +28,9 @@ from .errors import (
 from .httprequest import Body, HttpRequest
 from .message import RESPONSE, RESPONSE_LIMITS, BodyBuffer, HttpMessage
 
+# Said of a length that no number can hold, since bodies have no limit here.
+_BODY_TOO_LARGE = 413
+
 _KINDS = {'HEAD': engine.TO_HEAD, 'CONNECT': engine.TO_CONNECT}
 
 
@@ -35,18 +38,26 @@ class HttpClientProtocol(HttpConnection):
     """Sends requests and receives what answers them. *timeout*, in seconds, is for each answer.
 
     ``getresponse()`` has to be called once for each request, in the same order. *limit* bounds what
-    a server may send.
+    a server may send. *version* is '1.1', or '1.0' for servers that know no other.
+
+    :raises ValueError: *version* is another one.
     """
 
     __slots__ = (
         '_asked', '_engine', '_eof', '_error', '_interim', '_message', '_pausing', '_ready',
-        '_sending', '_waiting', 'close_after',
+        '_sending', '_waiting', 'close_after', 'version',
     )  # fmt: skip
 
     def __init__(
-        self, timeout: float | None = None, limit: engine.HttpLimits = RESPONSE_LIMITS
+        self,
+        timeout: float | None = None,
+        limit: engine.HttpLimits = RESPONSE_LIMITS,
+        version: str | None = None,
     ) -> None:
+        if version not in (None, '1.1', '1.0'):
+            raise ValueError(f"there are the versions '1.1' and '1.0', not {version!r}")
         super().__init__(timeout)
+        self.version = version or '1.1'
         self._engine = engine.HttpEngine(True, limit)
         self._asked: deque[str] = deque()  # methods of the requests without a final response
         self._ready: deque[HttpMessage] = deque()  # responses that nobody has taken
@@ -126,7 +137,7 @@ class HttpClientProtocol(HttpConnection):
             elif kind == engine.UPGRADED:
                 self.close_after = True
             elif kind == engine.ERROR:
-                self._refuse(engine.error_text(b))
+                self._refuse(a, engine.error_text(b))
             if self._error is not None:
                 return
 
@@ -157,10 +168,10 @@ class HttpClientProtocol(HttpConnection):
         if message.buffer is not None:
             message.buffer.feed_eof()
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, status: int, why: str) -> None:
         if self._eof:
             self._fail(MessageTruncated(why))
-        elif 'too ' in why:  # long, large or many
+        elif 'too ' in why and status != _BODY_TOO_LARGE:  # but long, large or many
             self._fail(MessageTooLarge(why))
         else:
             self._fail(MessageError(why))
