@@ -30,7 +30,7 @@ if importlib.util.find_spec('brotli'):
     import brotli
 
     PACKERS['br'] = lambda data: brotli.compress(data, quality=3)
-if importlib.util.find_spec('backports.zstd'):
+if importlib.util.find_spec('backports') and importlib.util.find_spec('backports.zstd'):
     from backports import zstd
 
     PACKERS['zstd'] = zstd.compress
