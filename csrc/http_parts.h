@@ -108,6 +108,8 @@ gv_http_why gv_http_check_field(const char *line, size_t len);
 /* http_head.c: put the text and the event of the head that is complete, and say how
  * the body goes on (state and left). */
 gv_http_why gv_http_finish_head(gv_http *http, gv_http_batch *batch);
+
+/* http_trailers.c: put the text and the events of the end of a chunked body. */
 gv_http_why gv_http_finish_trailers(gv_http *http, gv_http_batch *batch);
 
 /* http_target.c */
