@@ -382,3 +382,12 @@ def test_many_fibers_share_a_session(held):
         fibers = [group.spawn(session.get, url) for _ in range(300)]
         assert all(fiber.result().content == b'done' for fiber in fibers)
         assert session.connections <= 8
+
+
+def test_trailers_are_there_behind_the_body(session):
+    body = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 5\r\n\r\n'
+    with RawServer([body]) as server:
+        said = session.get(server.url)
+    assert said.content == b'ok'
+    assert said.trailers.pairs == [('X-Sum', '5')]
+    assert 'X-Sum' not in said.headers

@@ -85,6 +85,11 @@ class HttpResponse:
         """The size of the body in bytes, as it is on the wire; None if the head does not say."""
         return None if self._message.length < 0 else self._message.length
 
+    @property
+    def trailers(self) -> Headers:
+        """The fields that came behind the body; empty until that was read."""
+        return Headers(self._message.headers[len(self.headers.pairs) :])
+
     def raise_for_status(self) -> HttpResponse:
         """Return the response itself.
 
