@@ -46,7 +46,7 @@ class HttpResponse:
         self.status_code: int = message.status_code
         self.reason: str = message.reason
         self.version = message.version
-        self.headers = Headers(message.headers)
+        self.headers = Headers(message.fields())  # without trailers, which may be there
         self.request = request
         self.url = request.url
         self.history: list[HttpResponse] = []
@@ -88,7 +88,7 @@ class HttpResponse:
     @property
     def trailers(self) -> Headers:
         """The fields that came behind the body; empty until that was read."""
-        return Headers(self._message.headers[len(self.headers.pairs) :])
+        return Headers(self._message.headers[len(list(self._message.fields())) :])
 
     def raise_for_status(self) -> HttpResponse:
         """Return the response itself.
