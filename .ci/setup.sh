@@ -11,7 +11,7 @@ as_root() {
 }
 
 try_apt_install() {
-    as_root env DEBIAN_FRONTEND=noninteractive \
+    as_root env DEBIAN_FRONTEND=noninteractive "RUNLEVEL=${RUNLEVEL:-}" \
         apt-get install --quiet --yes --no-install-recommends "$@" </dev/null
 }
 
@@ -65,11 +65,27 @@ fi
 # Servers and clients for some tests, which are skipped without them. These packages start nothing.
 servers() (
     PATH=$PATH:/usr/sbin
+    command -v ab >/dev/null || echo apache2-utils
     command -v curl >/dev/null || echo curl
+    command -v h2load >/dev/null || echo nghttp2-client
     command -v mariadbd >/dev/null || echo mariadb-server-core
     command -v wrk >/dev/null || echo wrk
     command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || echo redis-tools
 )
+
+# These would start a server on whatever machine it is, so only those of CI get them.
+servers_of_ci() (
+    PATH=$PATH:/usr/sbin
+    command -v haproxy >/dev/null || echo haproxy
+    command -v nginx >/dev/null || echo nginx-light
+    command -v node >/dev/null || echo nodejs
+)
+
+if [ "${GRUVI_TEST_SERVERS:-}" = required ]; then
+    packages=$(servers_of_ci)
+    # No server is started in the runlevel of a rescue.
+    [ -z "$packages" ] || RUNLEVEL=1 apt_install $packages
+fi
 
 packages=$(servers)
 if [ -n "$packages" ] && can_install; then

@@ -161,7 +161,12 @@ class _WsgiResponse(Response):
                 exc_info = None  # it refers to this frame
         elif self.started:
             raise RuntimeError('start_response() was called twice')
-        self.start(status, headers)
+        try:
+            self.start(status, headers)
+        except ValueError:
+            # Blanks around a value are no part of it (RFC 9110, 5.5), but Django has some.
+            headers[:] = [(name, value.strip(' \t')) for name, value in headers]
+            self.start(status, headers)
         return self._write_checked
 
     def _write_checked(self, data: bytes) -> None:
