@@ -54,8 +54,12 @@ test: build test-c
 	@$(run) -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-long
-test-long: build test-c
+test-long: build test-c test-chopped
 	@$(run) -m pytest --long $(PYTEST_ARGS)
+
+.PHONY: test-chopped
+test-chopped: build
+	@$(run) -m pytest --chop 1 $(PYTEST_ARGS) $(wildcard tests/test_http_*.py)
 
 .PHONY: test-pypy
 test-pypy:

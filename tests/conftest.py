@@ -8,6 +8,8 @@ import os
 import signal
 
 import pytest
+from chopping import chop  # noqa: F401 - a fixture
+from chopping import pytest_addoption as add_chop
 from dbservers import mariadb_server, redis_server  # noqa: F401 - fixtures
 
 from gruvi_cffi.hub import get_hub, sleep
@@ -25,6 +27,7 @@ _PATIENCE = 50  # turns that what was closed gets to be gone
 
 
 def pytest_addoption(parser):
+    add_chop(parser)
     parser.addoption('--long', action='store_true', help='run storms and soaks at full length')
 
 
