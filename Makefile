@@ -34,6 +34,7 @@ help:
 	@echo 'make test       all tests, those of the C core under sanitizers'
 	@echo 'make test-c     only those'
 	@echo 'make test-long  all tests, the slow ones in full length'
+	@echo 'make test-chopped  those of HTTP, with what comes cut at random'
 	@echo 'make test-pypy  all tests, on PyPy'
 	@echo 'make fuzz       any bytes, for FUZZ_SECONDS, to each engine'
 	@echo 'make lint       formatters, types, warnings, and who may import what'

@@ -155,9 +155,6 @@ static int start_on_file(gv_fs *fs, const gv_fs_call *call) {
         return uv_fs_read(loop, req, fd, &buf, 1, call->offset, fs_cb);
     case GV_FS_WRITE:
         return uv_fs_write(loop, req, fd, &buf, 1, call->offset, fs_cb);
-    case GV_FS_SENDFILE:
-        return uv_fs_sendfile(loop, req, fd, (uv_file) call->a, call->offset, (size_t) call->length,
-                              fs_cb);
     case GV_FS_FSTAT:
         return uv_fs_fstat(loop, req, fd, fs_cb);
     case GV_FS_FSYNC:
@@ -246,7 +243,6 @@ static int start(gv_fs *fs, const gv_fs_call *call) {
     case GV_FS_CLOSE:
     case GV_FS_READ:
     case GV_FS_WRITE:
-    case GV_FS_SENDFILE:
     case GV_FS_FSTAT:
     case GV_FS_FSYNC:
     case GV_FS_FDATASYNC:
@@ -264,7 +260,7 @@ static int take_data(gv_fs *fs, const gv_fs_call *call) {
     if (call->length < 0 || call->length > INT32_MAX)
         return UV_EINVAL;
     if (!reads && call->data == NULL)
-        return call->length == 0 || call->kind == GV_FS_SENDFILE ? 0 : UV_EINVAL;
+        return call->length == 0 ? 0 : UV_EINVAL;
     fs->length = call->length;
     fs->data = malloc((size_t) call->length + 1);
     if (fs->data == NULL)

@@ -11,7 +11,6 @@ typedef enum {
     GV_FS_CLOSE,      /* fd */
     GV_FS_READ,       /* fd, length, offset (-1: where it is); the result lies in the data */
     GV_FS_WRITE,      /* fd, data, length, offset */
-    GV_FS_SENDFILE,   /* fd: to, a: from, length, offset */
     GV_FS_READ_FILE,  /* path, a: how many bytes at most; all of it, in the data */
     GV_FS_WRITE_FILE, /* path, data, length, a: flags, b: mode */
     GV_FS_STAT,       /* path */

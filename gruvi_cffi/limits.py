@@ -58,6 +58,7 @@ HTTP_INTERIM = 16  # 1xx responses to one request
 HTTP_PIPELINE = 16  # requests that may wait for their turn on a connection
 HTTP_CONNECTIONS = 10_000  # of a server; more wait to be accepted
 HTTP_DRAIN = 64 * 1024  # bytes of a body that nobody read, to be dropped instead of closing
+PROXY_HEADER = 4096  # bytes of a PROXY header
 HTTP_CODINGS = 4  # Content-Encodings on top of each other
 HTTP_DECODED_RATIO = 100  # bytes that a byte of a compressed body may become
 HTTP_DECODED_FREE = 1024 * 1024  # bytes of a body that may come from any number

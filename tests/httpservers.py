@@ -32,6 +32,7 @@ http {{
         location /slow {{ limit_rate 300k; alias {folder}/root; }}
         {more}
     }}
+    {http}
 }}
 """
 
@@ -76,26 +77,26 @@ server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 
 
 @contextlib.contextmanager
-def nginx(folder, more=''):
-    """Run nginx, and give its port. *more* is for its only server."""
+def nginx(folder, more='', http=''):
+    """Run nginx, and give its port. *more* is for its server there, *http* is beside that."""
     executable = program('nginx-light', 'nginx')
     (folder / 'root').mkdir(exist_ok=True)
     port = free_port()
     config = folder / 'nginx.conf'
-    config.write_text(NGINX.format(folder=folder, port=port, more=more))
+    config.write_text(NGINX.format(folder=folder, port=port, more=more, http=http))
     command = ['nginx', '-e', 'stderr', '-p', str(folder), '-c', str(config)]
     with running(command, executable, folder, str(folder / 'socket')):
         yield port
 
 
 @contextlib.contextmanager
-def haproxy(folder, backend):
-    """Run haproxy in front of the port *backend*, and give its own."""
+def haproxy(folder, backend=0, config=''):
+    """Run haproxy in front of the port *backend*, and give its own; or with *config*."""
     executable = program('haproxy', 'haproxy')
     port = free_port()
-    config = folder / 'haproxy.cfg'
-    config.write_text(HAPROXY.format(folder=folder, port=port, backend=backend))
-    with running(['haproxy', '-f', str(config)], executable, folder, str(folder / 'socket')):
+    path = folder / 'haproxy.cfg'
+    path.write_text(config or HAPROXY.format(folder=folder, port=port, backend=backend))
+    with running(['haproxy', '-f', str(path)], executable, folder, str(folder / 'socket')):
         yield port
 
 

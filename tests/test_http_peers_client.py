@@ -2,12 +2,14 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
+from dbservers import free_port
 from httpservers import haproxy, nginx, node, standard
 
 from gruvi_cffi import FiberGroup, http
-from gruvi_cffi.http import HttpClient, HttpServer, HttpSession
+from gruvi_cffi.http import HttpClient, HttpOptions, HttpServer, HttpSession
 
 BIG = os.urandom(64) * 32768  # 2 MiB
 
@@ -33,22 +35,23 @@ def session():
         yield session
 
 
+def telling(environ, start_response):
+    body = environ['wsgi.input'].read()
+    if environ['PATH_INFO'] == '/chunked':
+        start_response('200 OK', [])
+        return (BIG[at : at + 65536] for at in range(0, len(BIG), 65536))
+    said = {name: value for name, value in environ.items() if isinstance(value, str)}
+    said['size'] = len(body)
+    said['connection'] = str(environ['gruvi.peername'][1:2])
+    start_response('200 OK', [('Content-Type', 'application/json')])
+    return [json.dumps(said).encode()]
+
+
 @pytest.fixture
 def ours():
     """Our server, which tells what it was asked."""
 
-    def application(environ, start_response):
-        body = environ['wsgi.input'].read()
-        if environ['PATH_INFO'] == '/chunked':
-            start_response('200 OK', [])
-            return (BIG[at : at + 65536] for at in range(0, len(BIG), 65536))
-        said = {name: value for name, value in environ.items() if isinstance(value, str)}
-        said['size'] = len(body)
-        said['connection'] = environ['gruvi.peername'][1]
-        start_response('200 OK', [('Content-Type', 'application/json')])
-        return [json.dumps(said).encode()]
-
-    server = HttpServer(application)
+    server = HttpServer(telling)
     server.listen(('127.0.0.1', 0))
     yield server.addresses[0][1]
     server.close()
@@ -160,3 +163,40 @@ def test_nginx_in_front_of_our_server(session, ours, tmp_path):
         assert session.post(f'{url}/', iter([BIG, b'x'])).json()['size'] == len(BIG) + 1
         assert session.get(f'{url}/chunked').content == BIG
         session.close()
+
+
+# What the documentation shows.
+
+HOWTO = Path(__file__).parent.parent / 'docs' / 'howto'
+
+
+def test_nginx_as_the_documentation_has_it(session, tmp_path):
+    server = HttpServer(telling, options=HttpOptions(proxy_headers=['unix']))
+    server.listen(str(tmp_path / 'app.socket'))
+    port = free_port()
+    shown = (HOWTO / 'nginx.conf').read_text()
+    shown = shown.replace('/run/app.socket', f'{tmp_path}/app.socket')
+    shown = shown.replace('listen 80;', f'listen 127.0.0.1:{port};')
+    with nginx(tmp_path, http=shown):
+        for _ in range(5):
+            said = session.post(f'http://127.0.0.1:{port}/x', b'body').json()
+        assert (said['REMOTE_ADDR'], said['HTTP_HOST']) == ('127.0.0.1', '127.0.0.1')
+        assert (said['wsgi.url_scheme'], said['size']) == ('http', 4)
+        assert len(server.connections) == 1
+        session.close()
+    server.close()
+
+
+def test_haproxy_as_the_documentation_has_it(session, tmp_path):
+    server = HttpServer(telling, options=HttpOptions(proxy_protocol=['127.0.0.1']))
+    server.listen(('127.0.0.1', 0))
+    port = free_port()
+    shown = (HOWTO / 'haproxy.cfg').read_text()
+    shown = shown.replace('127.0.0.1:8000', f'127.0.0.1:{server.addresses[0][1]}')
+    shown = shown.replace('bind :80', f'bind 127.0.0.2:{port}\n    bind unix@{tmp_path}/socket')
+    with haproxy(tmp_path, config=shown):
+        said = session.post(f'http://127.0.0.2:{port}/x', b'body').json()
+        assert (said['REMOTE_ADDR'], said['size']) == ('127.0.0.1', 4)
+        assert said['REMOTE_PORT'] not in said['connection']
+        session.close()
+    server.close()

@@ -320,3 +320,73 @@ def test_an_address_that_is_in_use(folder):
         )  # fmt: skip
     assert done.returncode == 1
     assert 'in use' in done.stderr
+
+
+# Behind proxies, and while developing.
+
+
+def test_the_command_knows_whom_to_believe(folder):
+    (folder / 'telling.py').write_text(
+        'def app(environ, start_response):\n'
+        "    start_response('200 OK', [])\n"
+        "    return [environ['REMOTE_ADDR'].encode()]\n"
+    )
+    port = free_port()
+    arguments = ['telling:app', '--bind', f'127.0.0.1:{port}', '--proxy-headers', '127.0.0.1,::1']
+    with serving(folder, *arguments):
+        with socket.create_connection(('127.0.0.1', port), TIMEOUT) as client:
+            client.sendall(b'GET / HTTP/1.0\r\nHost: a\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n')
+            assert client.makefile('rb').read().endswith(b'192.0.2.9')
+    arguments[-2:] = ['--proxy-protocol', '127.0.0.1']
+    with serving(folder, *arguments):
+        with socket.create_connection(('127.0.0.1', port), TIMEOUT) as client:
+            client.sendall(
+                b'PROXY TCP4 192.0.2.8 127.0.0.1 1 2\r\nGET / HTTP/1.0\r\nHost: a\r\n\r\n'
+            )
+            assert client.makefile('rb').read().endswith(b'192.0.2.8')
+
+
+def test_whom_to_believe_has_to_be_an_address(folder):
+    done = subprocess.run(
+        [sys.executable, '-m', 'gruvi_cffi', 'serve', 'static', '--proxy-headers', 'spam'],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "'spam' does not appear to be an IPv4 or IPv6 network" in done.stderr
+
+
+def test_a_changed_module_is_loaded_again(folder):
+    def write(text):
+        (folder / 'young.py').write_text(text)
+        shown = time.time() + next(later)
+        os.utime(folder / 'young.py', (shown, shown))
+
+    def says(body):
+        return f"def app(environ, respond):\n    respond('200 OK', [])\n    return [b'{body}']\n"
+
+    def ask():
+        with socket.create_connection(('127.0.0.1', port), TIMEOUT) as client:
+            client.sendall(b'GET / HTTP/1.0\r\nHost: a\r\n\r\n')
+            return client.makefile('rb').read().rpartition(b'\r\n')[2]
+
+    later = iter(range(10, 100, 10))
+    port = free_port()
+    write(says('one'))
+    with serving(folder, 'young:app', '--bind', f'127.0.0.1:{port}', '--reload') as process:
+        assert ask() == b'one'
+        write(says('two'))
+        assert 'has changed' in process.stderr.readline()
+        assert 'serving' in process.stderr.readline()
+        assert ask() == b'two'
+        write('this is no Python')
+        assert 'has changed' in process.stderr.readline()
+        assert 'cannot load' in process.stderr.readline()
+        write(says('three'))
+        while 'serving' not in (line := process.stderr.readline()):
+            assert line
+        assert ask() == b'three'
+        assert stop(process) == 0

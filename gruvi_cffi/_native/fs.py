@@ -15,7 +15,6 @@ OPEN: int = lib.GV_FS_OPEN
 CLOSE: int = lib.GV_FS_CLOSE
 READ: int = lib.GV_FS_READ
 WRITE: int = lib.GV_FS_WRITE
-SENDFILE: int = lib.GV_FS_SENDFILE
 READ_FILE: int = lib.GV_FS_READ_FILE
 WRITE_FILE: int = lib.GV_FS_WRITE_FILE
 STAT: int = lib.GV_FS_STAT

@@ -15,6 +15,7 @@ from typing import Any
 from ..fibers import spawn
 from ..http import AccessLog, HttpOptions, HttpServer, StaticFiles
 from ..signals import SignalReceiver
+from .reloading import RELOAD, Watch, run_reloading
 from .workers import run_workers
 
 DESCRIPTION = """\
@@ -46,8 +47,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--healthz', metavar='PATH', help='answer this path with 200 without the application'
     )
+    parser.add_argument(
+        '--reload', action='store_true', help='start again when a module changes; to develop with'
+    )
+    _add_proxies(parser)
     _add_limits(parser)
     parser.set_defaults(run=run)
+
+
+def _add_proxies(parser: argparse.ArgumentParser) -> None:
+    proxies = parser.add_argument_group(
+        'proxies', "addresses and networks, with commas; 'unix' for all of a Unix socket"
+    )
+    proxies.add_argument(
+        '--proxy-headers',
+        type=_list,
+        default=(),
+        metavar='TRUSTED',
+        help='whose Forwarded and X-Forwarded-* say who asks (nobody)',
+    )
+    proxies.add_argument(
+        '--proxy-protocol',
+        type=_list,
+        default=(),
+        metavar='TRUSTED',
+        help='who has to say it in a PROXY header, version 1 or 2 (nobody)',
+    )
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(',') if each.strip())
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +123,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         _check(options)
         places = [_place_of(each) for each in options.bind or _passed_by_systemd()]
+        if options.reload:
+            return run_reloading(lambda: _serve(options, places))
         if options.workers > 1:
             return run_workers(options.workers, lambda: _serve(options, places))
         return _serve(options, places)
@@ -105,6 +136,8 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if options.workers < 1:
         raise ValueError(f'--workers must be 1 or more, not {options.workers}')
+    if options.reload and options.workers > 1:
+        raise ValueError('--reload goes with one worker')
     _options_of(options)
 
 
@@ -163,7 +196,15 @@ def load(target: str) -> tuple[Any, Callable[[Any], Any] | None]:
 
 
 def _serve(options: argparse.Namespace, places: list[Any]) -> int:
-    application, adapter = load(options.target)
+    watch = Watch() if options.reload else None
+    try:
+        application, adapter = load(options.target)
+    except Exception:
+        if watch is None:
+            raise
+        logging.getLogger('gruvi_cffi').exception('cannot load %s; waiting', options.target)
+        watch.wait()
+        return RELOAD
     access_log = AccessLog(options.access_log) if options.access_log else None
     server = HttpServer(
         application, adapter=adapter, options=_options_of(options), access_log=access_log
@@ -177,8 +218,10 @@ def _serve(options: argparse.Namespace, places: list[Any]) -> int:
             server.listen(place, reuse_port=options.workers > 1 and isinstance(place, tuple))
     for address in server.addresses:
         logging.getLogger('gruvi_cffi').info('serving %s on %s', options.target, _name(address))
+    if watch is not None:
+        watch.spawn()
     _run(server, options.timeout_graceful)
-    return 0
+    return RELOAD if watch is not None and watch.changed else 0
 
 
 def _name(address: Any) -> str:

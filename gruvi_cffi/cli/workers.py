@@ -34,7 +34,7 @@ def run_workers(count: int, work: Callable[[], int]) -> int:
     try:
         while True:
             while len(workers) < count:
-                workers[_start(work)] = time.monotonic()
+                workers[start_worker(work)] = time.monotonic()
             pid, raw = os.wait()
             began = workers.pop(pid)
             if time.monotonic() - began < _TOO_SOON:
@@ -55,7 +55,8 @@ def _stop(number: int, frame: Any) -> NoReturn:
     raise _Stop
 
 
-def _start(work: Callable[[], int]) -> int:
+def start_worker(work: Callable[[], int]) -> int:
+    """Run *work* in a process of its own, which then exits with what it returned."""
     pid = os.fork()
     if pid:
         return pid

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 from time import monotonic
 from typing import Any
 
-from .._native import fs as native
-from .._native.fs import FsCall
 from ..errors import check_timeout
+from ..futures import Future, get_io_pool
 from ..hub import sleep, switchpoint
 from ..poll import wait_writable
 from ..transports import Transport
-from .requests import run
 
 _LARGEST = 1 << 20  # bytes of one request
 
@@ -25,6 +23,7 @@ def sendfile(
     offset: int = 0,
     count: int | None = None,
     timeout: float | None = None,
+    stall: float | None = None,
 ) -> int:
     """Send *file* from *offset* on, up to its end or *count* bytes; return how many were sent.
 
@@ -33,48 +32,87 @@ def sendfile(
     something with one; where it stands does not matter, and does not change. Nothing is copied
     where the kernel can do without.
 
-    :raises Timeout: it was not sent in *timeout* seconds; a part may have been.
+    :raises Timeout: it was not sent in *timeout* seconds, or the peer took nothing for *stall*
+        seconds; a part may have been sent.
     :raises TypeError: *target* is none of these.
     :raises OSError: the connection broke, or the file cannot be read.
     """
     check_timeout(timeout)
+    check_timeout(stall)
     transport = target if isinstance(target, Transport) else getattr(target, 'transport', None)
     if not isinstance(transport, Transport):
         raise TypeError(f'need a transport or a stream, not {type(target).__name__}')
-    until = None if timeout is None else monotonic() + timeout
+    waiting = _Waiting(None if timeout is None else monotonic() + timeout, stall)
     source = file if isinstance(file, int) else file.fileno()
-    # Of our own: what is closed meanwhile, and its number used again, must not get it.
-    fd = os.dup(transport.get_extra_info('handle').fileno())
-    try:
-        _send_queue(transport, fd, until)
+    with contextlib.ExitStack() as stack:
+        sender = _Sender(transport.get_extra_info('handle').fileno(), source)
+        stack.callback(sender.close)
+        sender.send_queue(transport, waiting)
         sent = 0
         while count is None or sent < count:
             most = _LARGEST if count is None else min(_LARGEST, count - sent)
-            done = _send_some(fd, source, offset + sent, most, until)
+            done = sender.send(offset + sent, most, waiting)
             if not done:
                 break
             sent += done
         return sent
-    finally:
-        os.close(fd)
 
 
-def _left(until: float | None) -> float | None:
-    return None if until is None else max(0.0, until - monotonic())
+class _Waiting:
+    """How long it may take: *until* then, and *stall* seconds without progress."""
+
+    def __init__(self, until: float | None, stall: float | None) -> None:
+        self._until = until
+        self._stall = stall
+
+    def left(self) -> float | None:
+        return None if self._until is None else max(0.0, self._until - monotonic())
+
+    def once_writable(self, fd: int) -> None:
+        limits = [each for each in (self.left(), self._stall) if each is not None]
+        wait_writable(fd, min(limits, default=None))
 
 
-def _send_queue(transport: Transport, fd: int, until: float | None) -> None:
-    while transport.get_write_buffer_size():
-        wait_writable(fd, _left(until))
-        sleep(0)  # the next turn sends it
+class _Sender:
+    """Sends from the descriptor *source* to *sink*, by duplicates of its own.
 
+    So what others close meanwhile, and its number used again, is neither read nor written.
+    """
 
-def _send_some(fd: int, source: int, offset: int, most: int, until: float | None) -> int:
-    call = FsCall(native.SENDFILE, fd=fd, a=source, offset=offset, length=most)
-    while True:
+    def __init__(self, sink: int, source: int) -> None:
+        self._sink = os.dup(sink)
         try:
-            return int(run(call, _left(until)))
-        except OSError as error:
-            if error.errno != errno.EAGAIN:
-                raise
-        wait_writable(fd, _left(until))
+            self._source = os.dup(source)
+        except BaseException:
+            os.close(self._sink)
+            raise
+        self._call: Future | None = None  # under way
+
+    def send_queue(self, transport: Transport, waiting: _Waiting) -> None:
+        while transport.get_write_buffer_size():
+            waiting.once_writable(self._sink)
+            sleep(0)  # the next turn sends it
+
+    def send(self, offset: int, most: int, waiting: _Waiting) -> int:
+        while True:
+            # In a thread, because the disk may be slow. Not by uv_fs_sendfile(): where
+            # copy_file_range() refuses a socket, libuv 1.44 copies, and waits for the peer.
+            self._call = get_io_pool().submit(os.sendfile, self._sink, self._source, offset, most)
+            try:
+                sent: int = self._call.result(waiting.left())
+                return sent
+            except BlockingIOError:
+                pass
+            finally:
+                if self._call.done():
+                    self._call = None
+            waiting.once_writable(self._sink)
+
+    def close(self) -> None:
+        """Close the duplicates, once nobody uses them any more."""
+        if self._call is None:
+            os.close(self._sink)
+            os.close(self._source)
+        else:
+            call, self._call = self._call, None
+            call.add_done_callback(lambda _: self.close())

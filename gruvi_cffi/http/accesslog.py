@@ -32,11 +32,10 @@ class AccessLog:
         self._combined = format_ == 'combined'
 
     def __call__(
-        self, message: HttpMessage, response: Optional[Response], transport: Any, seconds: float
+        self, message: HttpMessage, response: Optional[Response], peer: Any, seconds: float
     ) -> None:
-        """Log the answer to *message*, which took *seconds*."""
-        peer = transport.get_extra_info('peername')
-        address = peer[0] if isinstance(peer, tuple) else '-'
+        """Log the answer to *message* of *peer*, a socket's address, which took *seconds*."""
+        address = peer[0] or '-' if isinstance(peer, tuple) else '-'
         status = response.status[:3] if response is not None else '-'
         size = response.size if response is not None else 0
         line = self._line(message, address, status, size, seconds)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from .. import limits
 from .._native.http import HttpLimits
+from .trusting import Trusted
 
 
 @dataclass
@@ -18,7 +20,11 @@ class HttpOptions:
     server; more wait to be accepted. ``header_timeout``: for a head from its first byte on (408);
     ``keepalive_timeout``: between two requests; ``body_timeout``: between two reads of a body,
     which also has to bring ``body_rate`` bytes a second over that time; ``write_timeout``: in which
-    a client has to take something.
+    a client has to take something. ``proxy_headers``: addresses and networks of proxies, or 'unix',
+    that are believed when they say who asks (Forwarded, X-Forwarded-For, -Proto and -Host);
+    ``proxy_protocol``: of those that have to say it in a PROXY header, version 1 or 2.
+
+    :raises ValueError: one is negative, or no address.
     """
 
     line: int = limits.HTTP_LINE
@@ -34,10 +40,14 @@ class HttpOptions:
     body_timeout: Optional[float] = limits.HTTP_BODY_TIMEOUT
     body_rate: int = limits.HTTP_BODY_RATE
     write_timeout: Optional[float] = limits.HTTP_WRITE_TIMEOUT
+    proxy_headers: Sequence[str] = ()
+    proxy_protocol: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value is not None and not value >= 0:
+            if name.startswith('proxy_'):
+                Trusted(value)
+            elif value is not None and not value >= 0:
                 raise ValueError(f'{name} must be 0 or more, not {value!r}')
 
     def of_messages(self) -> HttpLimits:

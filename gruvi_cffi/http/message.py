@@ -11,6 +11,7 @@ from ..bytestream import Stream
 from ..hub import switchpoint
 from ..streambuffer import Size, StreamBuffer
 from ..wire.http_fields import parse_content_type
+from ..wire.http_forwarded import Forwarded
 from ..wire.http_url import ParsedUrl, parse_url
 
 REQUEST, RESPONSE = range(2)
@@ -51,6 +52,7 @@ class HttpMessage:
     _body: Optional[Stream] = None
     buffer: Optional[BodyBuffer] = None
     complete = False  # the body has come, and the trailers
+    forwarded: Optional[Forwarded] = None  # of a request: who asks, as a trusted proxy says
 
     def __init__(
         self, message_type: int, parts: list[str], flags: int, length: int, source: Any = None
@@ -115,6 +117,12 @@ class HttpMessage:
         rest = iter(self._parts)
         next(rest), next(rest)
         return zip(rest, rest)
+
+    def drop_fields(self, names: frozenset[str]) -> None:
+        """Forget the fields of the head with these *names*, in lower case."""
+        kept = [each for pair in self.fields() if pair[0].lower() not in names for each in pair]
+        self._parts[2:] = kept
+        self._headers = None
 
     def add_trailers(self, parts: list[str]) -> None:
         """Append what came behind the body."""

@@ -11,12 +11,16 @@ from typing import Any, Optional
 
 from .._native import http as engine
 from ..errors import TransportError
+from ..fs import sendfile
 from ..hub import switchpoint
+from ..transports import Transport
 from .errors import HttpError
 from .fields import NAME, check_field, date_line, line_of, status_line
 from .message import HttpMessage
 
 Headers = Iterable[tuple[str, str]]
+
+_SENDFILE_FROM = 128 * 1024  # bytes; below that, a thread is further away than a copy
 
 _NOT_IN_TRAILERS = frozenset({
     'authorization', 'connection', 'content-encoding', 'content-length', 'content-range',
@@ -128,6 +132,30 @@ class Response:
         self.sent = True
         return ''.join(lines)
 
+    @switchpoint
+    def upgrade(self, name: str, protocol: Any, headers: Headers = ()) -> None:
+        """Answer 101, and hand the connection over to *protocol*, which speaks what *name* says.
+
+        It gets its ``connection_made()``, and what the client has sent behind its request. The
+        request has to ask for it (RFC 9110, 7.8), and its body has to be read; *headers* are fields
+        of the answer.
+
+        :raises HttpError: that is not so.
+        :raises ValueError: something cannot be sent.
+        """
+        if not self._message.flags & engine.UPGRADE or self.sent:
+            raise HttpError('there is no request for another protocol to be answered', 500)
+        if not self._message.complete:
+            raise HttpError('the body was not read', 500)
+        check_field('Upgrade', name)
+        lines = [f'Upgrade: {name}\r\nConnection: Upgrade\r\n']
+        lines += [line_of(*field)[0] for field in headers]
+        self.status = '101 Switching Protocols'
+        self.sent = self.ended = True
+        head = f'HTTP/1.1 {self.status}\r\n{"".join(lines)}\r\n'
+        self._transport.write(head.encode('latin-1'))
+        self._protocol.hand_over(protocol)
+
     # The body.
 
     @switchpoint
@@ -190,6 +218,31 @@ class Response:
             self._write(self._finish_head(known).encode('latin-1'))
         if self._chunked and not self.bodyless:
             self._write(f'0\r\n{self._trailer_lines()}\r\n'.encode('latin-1'))
+
+    @switchpoint
+    def sendfile(self, file: Any, offset: int, size: int) -> bool:
+        """Have the kernel send *size* bytes of *file* from *offset* on, as the rest of the body.
+
+        *file* is a regular file with a ``fileno()``. Returns False, and sends nothing, where the
+        kernel cannot, or where it is not worth it.
+
+        :raises OSError: the file cannot be read.
+        :raises Timeout: the client takes nothing.
+        :raises TransportError: the connection is lost.
+        """
+        if size < _SENDFILE_FROM or self.trailers or type(self._transport) is not Transport:
+            return False
+        if not self.sent:
+            if self.length is None:
+                self.length = size
+            self._write(self._finish_head(None).encode('latin-1'))
+        if self._chunked:
+            return False
+        if not self.bodyless and self.length is not None:
+            size = min(size, self.length - self.size)
+            stall = self._protocol.write_timeout
+            self.size += sendfile(self._transport, file, offset, size, stall=stall)
+        return True
 
     def _check_size(self, size: int) -> None:
         self._protocol.closing = True

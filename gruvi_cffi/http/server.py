@@ -11,8 +11,10 @@ from ..endpoints import Server, wait_closed
 from ..hub import sleep, switchpoint
 from ..transports import Transport
 from .accesslog import AccessLog
+from .forwarding import ProxyHeaders, ProxyProtocol
 from .httpoptions import HttpOptions
 from .serving import Handler, HttpServerProtocol
+from .trusting import Trusted
 from .wsgi import WsgiAdapter
 
 
@@ -40,9 +42,14 @@ class HttpServer(Server):
         else:
             self.handler = adapter(application)
         self.options = options or HttpOptions()
+        if self.options.proxy_headers:
+            self.handler = ProxyHeaders(self.handler, self.options.proxy_headers)
+        self._proxies = Trusted(self.options.proxy_protocol)
         self._full = False
         self._access_log = access_log
-        super().__init__(self._make_protocol, timeout)
+        super().__init__(
+            self._make_proxied if self.options.proxy_protocol else self._make_protocol, timeout
+        )
 
     def handle_accepted(self, handle: StreamHandle) -> None:
         super().handle_accepted(handle)
@@ -74,3 +81,6 @@ class HttpServer(Server):
 
     def _make_protocol(self) -> HttpServerProtocol:
         return HttpServerProtocol(self.handler, self.options, self._access_log)
+
+    def _make_proxied(self) -> ProxyProtocol:
+        return ProxyProtocol(self._make_protocol, self._proxies, self.options.header_timeout)

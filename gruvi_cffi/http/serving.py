@@ -22,6 +22,7 @@ from .._native import http as engine
 from ..errors import TransportError
 from ..fibers import Fiber, spawn
 from ..logging import get_logger
+from ..switchpoints import assert_no_switchpoints
 from ..transports import DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE
 from .connection import HttpConnection
 from .errors import HttpError, HttpTimeout, MessageError, MessageTooLarge, MessageTruncated
@@ -48,8 +49,9 @@ class HttpServerProtocol(HttpConnection):
 
     __slots__ = (
         '_answered', '_begun', '_body_counted', '_body_seen', '_body_timed', '_engine', '_eof',
-        '_fiber', '_finished', '_handler', '_held', '_held_size', '_lingering', '_message',
-        '_options', '_paused', '_response', '_timing', '_to_continue', 'closing', 'data',
+        '_fiber', '_finished', '_handed', '_handler', '_held', '_held_size', '_lingering',
+        '_message', '_options', '_paused', '_peer', '_response', '_timing', '_to_continue',
+        'closing', 'data',
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +81,23 @@ class HttpServerProtocol(HttpConnection):
         self._body_timed = False
         self._finished = 0.0  # when the last request was, in seconds
         self.closing = False  # the answer that is being given is the last one
+        self._peer: Any = None
+        self._handed = False  # the connection is another protocol's
         self.data: Any = None  # for the handler
+
+    @property
+    def peer(self) -> Any:
+        """The address of the client, that before a proxy if that has told it."""
+        return self._peer or self.transport.get_extra_info('peername')
+
+    @peer.setter
+    def peer(self, address: Any) -> None:
+        self._peer = address
+
+    @property
+    def write_timeout(self) -> float | None:
+        """Seconds in which the client has to take something."""
+        return self._options.write_timeout
 
     # What the transport calls.
 
@@ -249,6 +267,8 @@ class HttpServerProtocol(HttpConnection):
     def _serve(self, message: HttpMessage) -> None:
         try:
             self._handler(message, self.transport, self)
+            if self._handed:
+                return
             if self._response is not None:
                 self._response.end()
             self._finish(message)
@@ -257,6 +277,25 @@ class HttpServerProtocol(HttpConnection):
         except BaseException:
             self.transport.abort()
             raise
+
+    def hand_over(self, protocol: Any) -> None:
+        """Give the connection to *protocol*, with all that came behind the request."""
+        transport = self.transport
+        self._handed = True
+        held, self._held = self._held, None
+        for which in (DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE):
+            transport.set_deadline(which, None)
+        with assert_no_switchpoints():  # as for all callbacks of protocols
+            protocol.connection_made(transport)
+            transport.set_protocol(protocol)
+            if self.writing_paused:
+                protocol.pause_writing()
+            if held:
+                protocol.data_received(b''.join(held))
+            if self._eof and not protocol.eof_received():
+                transport.close()
+        if self._paused and not transport.is_closing():
+            transport.resume_reading()
 
     def _finish(self, message: HttpMessage) -> None:
         """The request is answered: go on with the next, if there is to be one."""
@@ -291,7 +330,9 @@ class HttpServerProtocol(HttpConnection):
     def _tell_answered(self, message: HttpMessage) -> None:
         assert self._answered is not None
         seconds = monotonic() - self._begun
-        self._answered(message, self._response, self.transport, seconds)
+        said = message.forwarded
+        peer = self.peer if said is None else (said.address, said.port)
+        self._answered(message, self._response, peer, seconds)
 
     def _skip_body(self, message: HttpMessage) -> None:
         """Read what the handler has left of the body, or give up the connection."""
@@ -306,7 +347,7 @@ class HttpServerProtocol(HttpConnection):
 
     def _fail(self, message: HttpMessage, error: Exception) -> None:
         """The handler has raised *error*: say so, if it said nothing yet, and close."""
-        lost = self.transport.is_closing()
+        lost = self._handed or self.transport.is_closing()
         status = error.status if isinstance(error, HttpError) else 500
         if status < 500 or (lost and isinstance(error, (TransportError, HttpError))):
             _log.debug('{} {} has failed: {}', message.method, message.url, error)
@@ -420,7 +461,9 @@ class HttpServerProtocol(HttpConnection):
         then on to be answered once more.
         """
         self.closing = True
-        if self._message is None and self._lingering < 0:
+        if self._handed:
+            self.transport.close()
+        elif self._message is None and self._lingering < 0:
             left = self._finished + grace - monotonic()
             if left > 0:
                 self.transport.set_deadline(DEADLINE_READ, left)

@@ -120,7 +120,7 @@ def send_file(message: HttpMessage, response: Response, file: Any) -> None:
         last = first + size - 1
         headers.append(('Content-Range', f'bytes {first}-{last}/{known.st_size}'))
     response.start(status, [*headers, ('Content-Length', str(size))])
-    if message.method != 'HEAD':
+    if message.method != 'HEAD' and not response.sendfile(file, first, size):
         _send(response, file, first, size)
     response.end()
 

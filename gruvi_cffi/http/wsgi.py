@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from .._native import http as engine
 from ..logging import get_logger
+from ..wire.http_forwarded import Forwarded
 from .fields import NAME
+from .filewrapper import FileWrapper
 from .message import HttpMessage
 from .response import Headers, Response
 
@@ -67,14 +70,17 @@ class WsgiAdapter:
 
     def __call__(self, message: HttpMessage, transport: Any, protocol: Any) -> None:
         if protocol.data is None:
-            protocol.data = self._base_environ(transport)
+            protocol.data = self._base_environ(transport, protocol.peer)
         response = _WsgiResponse(message, protocol)
         protocol._response = response
-        result = self._application(
-            environ_of(message, protocol.data.copy()), response.start_response
-        )
+        environ = environ_of(message, protocol.data.copy())
+        if message.flags & engine.UPGRADE:
+            environ['gruvi.upgrade'] = response.upgrade
+        result = self._application(environ, response.start_response)
         try:
-            if type(result) is list and len(result) == 1 and response.started:
+            if isinstance(result, FileWrapper):
+                result.send(response)
+            elif type(result) is list and len(result) == 1 and response.started:
                 response.send(_checked(result[0]))
             else:
                 for data in result:
@@ -85,10 +91,9 @@ class WsgiAdapter:
             if close is not None:
                 close()
 
-    def _base_environ(self, transport: Any) -> Environ:
+    def _base_environ(self, transport: Any, peer: Any) -> Environ:
         """Return what all environs of a connection have in common."""
         here = transport.get_extra_info('sockname')
-        peer = transport.get_extra_info('peername')
         has_port = isinstance(here, tuple)
         return {
             'SCRIPT_NAME': '',
@@ -104,8 +109,9 @@ class WsgiAdapter:
             'wsgi.multithread': True,
             'wsgi.multiprocess': True,
             'wsgi.run_once': False,
+            'wsgi.file_wrapper': FileWrapper,
             'gruvi.sockname': here,
-            'gruvi.peername': peer,
+            'gruvi.peername': transport.get_extra_info('peername'),
         }
 
 
@@ -130,8 +136,21 @@ def environ_of(message: HttpMessage, environ: Environ) -> Environ:
             value = f'{environ[key]}{"; " if key == "HTTP_COOKIE" else ","}{value}'
         if key:
             environ[key] = value
+    if message.forwarded is not None:
+        _tell_origin(environ, message.forwarded)
     environ['wsgi.input'] = io.BytesIO() if message.buffer is None else message.body
     return environ
+
+
+def _tell_origin(environ: Environ, said: Forwarded) -> None:
+    if said.address:
+        environ['REMOTE_ADDR'] = said.address
+        environ['REMOTE_PORT'] = said.port
+    if said.scheme is not None:
+        environ['wsgi.url_scheme'] = environ['REQUEST_SCHEME'] = said.scheme
+        environ['HTTPS'] = 'on' if said.scheme == 'https' else 'off'
+    if said.host is not None:
+        environ['HTTP_HOST'] = said.host
 
 
 def _checked(data: Any) -> bytes:
@@ -164,6 +183,8 @@ class _WsgiResponse(Response):
         try:
             self.start(status, headers)
         except ValueError:
+            if not isinstance(headers, list):
+                raise
             # Blanks around a value are no part of it (RFC 9110, 5.5), but Django has some.
             headers[:] = [(name, value.strip(' \t')) for name, value in headers]
             self.start(status, headers)

@@ -123,9 +123,9 @@ static void misuse_is_an_error(void) {
     CHECK_EQ(gv_fs_begin(loop, &call), UV_EINVAL);
     for (call.kind = 0; call.kind <= GV_FS_MKSTEMP; call.kind++) {
         bool on_path = call.kind != GV_FS_CLOSE && call.kind != GV_FS_READ &&
-                       call.kind != GV_FS_WRITE && call.kind != GV_FS_SENDFILE &&
-                       call.kind != GV_FS_FSTAT && call.kind != GV_FS_FSYNC &&
-                       call.kind != GV_FS_FDATASYNC && call.kind != GV_FS_TRUNCATE;
+                       call.kind != GV_FS_WRITE && call.kind != GV_FS_FSTAT &&
+                       call.kind != GV_FS_FSYNC && call.kind != GV_FS_FDATASYNC &&
+                       call.kind != GV_FS_TRUNCATE;
 
         call.path = NULL;
         if (on_path)
