@@ -23,7 +23,8 @@ class Stream(Unseekable):
 
     *mode* is 'r', 'w' or 'rw'; with *autoclose* the transport is closed with the stream. *timeout*,
     in seconds, is the limit for each call that waits; each takes one of its own too, where -1 is
-    the stream's. A call that times out or is cancelled has taken nothing out of the stream.
+    the stream's. A call that times out or is cancelled has taken nothing out of the stream. If the
+    protocol has made it already, *buffer* is what it feeds.
 
     Every method raises StreamError once the stream is closed, or if it is not for that direction.
     """
@@ -39,6 +40,7 @@ class Stream(Unseekable):
         mode: str = 'rw',
         autoclose: bool = False,
         timeout: float | None = None,
+        buffer: StreamBuffer | None = None,
     ) -> None:
         if mode not in ('r', 'w', 'rw'):
             raise ValueError(f"need a mode of 'r', 'w' or 'rw', not {mode!r}")
@@ -48,7 +50,9 @@ class Stream(Unseekable):
         self._autoclose = autoclose
         self._timeout = timeout
         self._closed = False
-        self._buffer = StreamBuffer(transport, timeout) if 'r' in mode else None
+        if buffer is None and 'r' in mode:
+            buffer = StreamBuffer(transport, timeout)
+        self._buffer = buffer
         self._writing_paused = False
         self._lost = False
         self._lost_error: Any = None

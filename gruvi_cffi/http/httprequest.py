@@ -18,6 +18,7 @@ USER_AGENT = f'gruvi_cffi/{__version__}'
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r'[!-~]+')
 _PIECE = 64 * 1024  # bytes that are read of a file at once
+_KEPT = 8  # heads that a connection remembers; most programs send the same again
 
 
 class HttpRequest:
@@ -44,6 +45,9 @@ class HttpRequest:
         if isinstance(body, str):
             raise TypeError('the body must be bytes, not str')
         if body is None or isinstance(body, (bytes, bytearray, memoryview)):
+            if body is None and not self._hop:
+                self._send_again(method, url, headers)
+                return
             size = -1 if body is None else len(body)
             head = self._start(method, url, headers, size)
             self._end_at_once(head + bytes(body or b''))
@@ -55,6 +59,28 @@ class HttpRequest:
                 self._protocol.abandon()
                 return
         self.end_request()
+
+    def _send_again(self, method: str, url: str, headers: Iterable[tuple[str, str]] | None) -> None:
+        """Send a request without a body, as it went before if it is the same as one then."""
+        headers = headers if isinstance(headers, list) else list(headers or ())
+        heads = self._protocol.heads
+        key = (method, url, *headers)
+        try:
+            head = heads.get(key)
+        except TypeError:  # of something that is no string, which is told when it is looked at
+            head = None
+        if head is None:
+            head = self._start(method, url, headers, -1)
+            if self._chunked:  # there are trailers
+                self._end_at_once(head)
+                return
+            if len(heads) >= _KEPT:
+                heads.clear()
+            heads[key] = head
+        else:
+            self._protocol.begin(self, method)
+        self._write(head)
+        self._protocol.ended(self)
 
     def _end_at_once(self, data: bytes) -> None:
         self._write(data)
@@ -89,7 +115,7 @@ class HttpRequest:
         if bodylen is None and self._protocol.version != '1.1':
             raise HttpError('in HTTP/1.0, a body needs a Content-Length and has no trailers')
         if 'host' not in seen:
-            lines.insert(1, f'Host: {self._host()}\r\n')
+            lines.insert(1, f'Host: {self._protocol.host}\r\n')
         if 'user-agent' not in seen:
             lines.append(f'User-Agent: {USER_AGENT}\r\n')
         self._chunked = bodylen is None
@@ -133,19 +159,6 @@ class HttpRequest:
                 self._trailers |= {each.strip().lower() for each in value.split(',')}
             seen[lower] = value
         return lines, seen
-
-    def _host(self) -> str:
-        """Return what the Host field says (RFC 9110, 7.2)."""
-        transport = self._protocol.transport
-        if transport is None:
-            raise HttpError('not connected')
-        peer = transport.get_extra_info('peername')
-        name = transport.get_extra_info('server_hostname')
-        if not isinstance(peer, tuple):
-            return name or 'localhost'
-        name = name or peer[0]
-        name = f'[{name}]' if ':' in name else name
-        return name if peer[1] == 80 else f'{name}:{peer[1]}'
 
     @switchpoint
     def write(self, buf: bytes) -> None:

@@ -51,6 +51,7 @@ class HttpMessage:
     _headers: Optional[list[tuple[str, str]]] = None
     _body: Optional[Stream] = None
     buffer: Optional[BodyBuffer] = None
+    whole = b''  # the body, if it came at once: then there is no buffer
     complete = False  # the body has come, and the trailers
     forwarded: Optional[Forwarded] = None  # of a request: who asks, as a trusted proxy says
 
@@ -141,21 +142,20 @@ class HttpMessage:
     def body(self) -> Stream:
         """The body, for reading."""
         if self._body is None:
-            self._body = _BodyStream(self._source, self.buffer)
+            self._body = _BodyStream(self._source, self.buffer, self.whole)
         return self._body
 
 
 class _BodyStream(Stream):
-    """A stream over the buffer of a message's body; one that is None has ended."""
+    """A stream over the buffer of a message's body, or over the *whole* of it."""
 
     __slots__ = ()
 
-    def __init__(self, source: Any, buffer: BodyBuffer | None) -> None:
-        super().__init__(source, 'r')
-        if buffer is not None:
-            self._buffer = buffer
-        else:
+    def __init__(self, source: Any, buffer: BodyBuffer | None, whole: bytes) -> None:
+        super().__init__(source, 'r', buffer=buffer)
+        if buffer is None:
             assert self._buffer is not None
+            self._buffer.feed(whole)
             self._buffer.feed_eof()
 
 

@@ -149,6 +149,10 @@ class HttpResponse:
         :raises MessageTooLarge: it has more than *limit* bytes, decoded.
         :raises HttpTimeout: no more of it came in time.
         """
+        if self._is_plain(limit):
+            self._reading = True
+            self._content = self._message.whole
+            self._end()
         if self._content is None:
             pieces, size = [], 0
             for piece in self.iter_bytes():
@@ -159,6 +163,15 @@ class HttpResponse:
                 pieces.append(piece)
             self._content = pieces[0] if len(pieces) == 1 else b''.join(pieces)
         return self._content
+
+    def _is_plain(self, limit: int) -> bool:
+        """Return whether the body is there, and needs nothing done to it."""
+        return (
+            0 < len(self._message.whole) <= limit
+            and not self._reading
+            and self._progress is None
+            and self.headers.first('Content-Encoding') is None
+        )
 
     def iter_bytes(self) -> Iterator[bytes]:
         """Iterate over the body as it comes, decompressed, in pieces of any size.
