@@ -42,6 +42,7 @@ help:
 	@echo 'make docs       the documentation, into docs/_build/html'
 	@echo 'make bench      all benchmarks (half an hour), and the figures in the documentation'
 	@echo 'make bench-http the HTTP servers, with wrk'
+	@echo 'make bench-http-client  the HTTP clients, against nginx'
 	@echo 'make package    sdist and wheel, into dist'
 	@echo 'make build      the extension module, in place'
 	@echo 'make clean      remove what these have made, but the virtual environments'
@@ -78,6 +79,10 @@ bench: build
 	@$(run) -m benchmarks.micro --json $(results)/micro.json
 	@$(run) -m benchmarks.core --json $(results)/core.json
 	@$(run) -m benchmarks.report
+
+.PHONY: bench-http-client
+bench-http-client: build
+	@$(run) -m benchmarks.http_clients --json $(results)/http_clients.json
 
 .PHONY: bench-http
 bench-http: build

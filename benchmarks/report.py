@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from . import core, http
+from . import core, http, http_clients
 from .figures import Case, Figures, read, size_name
 
 TOP = Path(__file__).parent.parent
@@ -163,6 +163,14 @@ def http_for_docs(figures: http.Figures) -> str:
     )
 
 
+def http_clients_for_docs(figures: http_clients.Figures) -> str:
+    """Return the tables of what benchmarks.http_clients has written."""
+    return ''.join(
+        list_table(title, http_clients.HEAD, http_clients.rows(measured))
+        for title, measured in figures.items()
+    )
+
+
 def _wall(rounds: list[dict[str, float]]) -> float:
     return median(round_['wall'] for round_ in rounds) / 1000
 
@@ -203,6 +211,8 @@ def main() -> int:
     rest = json.loads((RESULTS / 'core.json').read_text())
     replace(PERFORMANCE, 'core', core_for_docs(rest))
     replace(PERFORMANCE, 'http', http_for_docs(http.load(RESULTS / 'http.json')))
+    clients = http_clients.load(RESULTS / 'http_clients.json')
+    replace(PERFORMANCE, 'http_clients', http_clients_for_docs(clients))
     return 0
 
 

@@ -222,6 +222,7 @@ CHECKS = {
     'python -m benchmarks.echo': options_of('benchmarks.echo'),
     'python -m benchmarks.micro': options_of('benchmarks.micro'),
     'python -m benchmarks.core': options_of('benchmarks.core'),
+    'python -m benchmarks.http_clients': options_of('benchmarks.http_clients'),
     'python -m benchmarks.http': options_of('benchmarks.http'),
     'python -m gruvi_cffi serve': options_of('gruvi_cffi', 'serve'),
     'python -m gruvi_cffi get': options_of('gruvi_cffi', 'get'),
