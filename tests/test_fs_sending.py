@@ -1,9 +1,10 @@
 import os
 import socket
+import threading
 
 import pytest
 
-from gruvi_cffi import StreamClient, Timeout, fs, sleep, spawn
+from gruvi_cffi import StreamClient, Timeout, fs, get_io_pool, sleep, spawn
 from gruvi_cffi.socket import Socket
 
 
@@ -66,6 +67,18 @@ def test_a_peer_that_reads_nothing(pair, path):
     with open(path, 'rb') as file, pytest.raises(Timeout):
         while True:
             fs.sendfile(client.stream, file, timeout=0.05)
+
+
+def test_who_gives_up_while_all_threads_are_busy_leaves_no_descriptor(pair, path):
+    client, _ = pair
+    pool, go = get_io_pool(), threading.Event()
+    busy = [pool.submit(go.wait, 20) for _ in range(pool.maxsize)]
+    try:
+        with open(path, 'rb') as file, pytest.raises(Timeout):
+            fs.sendfile(client.stream, file, timeout=0.05)
+    finally:
+        go.set()
+    assert all(future.result(20) for future in busy)
 
 
 def test_a_peer_that_is_gone(pair, path):

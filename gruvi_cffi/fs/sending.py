@@ -115,4 +115,4 @@ class _Sender:
             os.close(self._source)
         else:
             call, self._call = self._call, None
-            call.add_done_callback(lambda _: self.close())
+            call.add_done_callback(self.close)
