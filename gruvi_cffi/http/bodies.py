@@ -29,7 +29,7 @@ class RequestBody:
         self._source = source
         self._start: Optional[int] = None
         if isinstance(source, (bytes, bytearray, memoryview)):
-            size = len(source)
+            size = memoryview(source).nbytes
         elif hasattr(source, 'read'):
             self._start, size = measure(source)
         self.size = size
@@ -114,7 +114,7 @@ def _fields_of(data: Any) -> list[tuple[str, Any]]:
     """Return the fields of a form, of which a list gives as many as it has items."""
     if data is None:
         return []
-    if not isinstance(data, Mapping) and not _is_pairs(data):
+    if not (isinstance(data, Mapping) or _is_pairs(data) or data in ([], ())):
         raise TypeError(f'the fields beside files must be a mapping or pairs, not {data!r}')
     return [
         (name, each)

@@ -48,7 +48,7 @@ class HttpRequest:
             if body is None and not self._hop:
                 self._send_again(method, url, headers)
                 return
-            size = -1 if body is None else len(body)
+            size = -1 if body is None else memoryview(body).nbytes
             head = self._start(method, url, headers, size)
             self._end_at_once(head + bytes(body or b''))
             return
@@ -169,14 +169,16 @@ class HttpRequest:
         """
         if not isinstance(buf, (bytes, bytearray, memoryview)):
             raise TypeError(f'the body must be bytes, not {type(buf).__name__}')
-        if not len(buf):
+        if type(buf) is not bytes:
+            buf = bytes(memoryview(buf))  # whose items may have more bytes than one
+        if not buf:
             return
         if self._left is not None:
             if len(buf) > self._left:
                 self._protocol.transport.abort()
                 raise HttpError('the body is longer than its Content-Length')
             self._left -= len(buf)
-        self._write(b'%X\r\n%b\r\n' % (len(buf), buf) if self._chunked else bytes(buf))
+        self._write(b'%X\r\n%b\r\n' % (len(buf), buf) if self._chunked else buf)
 
     @switchpoint
     def end_request(self) -> None:

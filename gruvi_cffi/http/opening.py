@@ -40,6 +40,9 @@ def open_connection(route: Route, clock: Clock, until: float | None) -> HttpClie
         if proxy is not None and proxy.tunnel:
             protocol = _tunnel(protocol, route, proxy, _left(until, clock), clock)
         transport.set_deadline(DEADLINE_WRITE, clock.timeouts.write)
+    except TransportError as error:
+        transport.abort()
+        raise ConnectError(f'the connection to {route} broke: {error}') from error
     except BaseException:
         transport.abort()
         raise

@@ -114,12 +114,22 @@ class Pool:
             if not kept:
                 self._idle.pop(route, None)
             if monotonic() - since > limits.HTTP_POOL_CHECK:
-                sleep(0)  # its end may have come, and nobody has looked
+                self._look_at(route, protocol, since)
                 kept = self._idle.get(route)
             if protocol.idle and not protocol.transport.is_closing():
                 return protocol
             protocol.transport.close()
         return None
+
+    def _look_at(self, route: Route, protocol: HttpClientProtocol, since: float) -> None:
+        """Have the loop look at a kept connection: its end may have come."""
+        try:
+            sleep(0)
+        except BaseException:
+            if not protocol.transport.is_closing():
+                self._idle.setdefault(route, []).append((protocol, since))
+                self._wake(route)
+            raise
 
     def _reserve(self, route: Route) -> bool:
         if self._open.get(route, 0) >= self._each:

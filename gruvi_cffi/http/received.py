@@ -105,11 +105,7 @@ class HttpResponse:
         if self._encoding is None:
             given = parse_content_type(self.headers.get('Content-Type', ''))[1]
             named = {name.lower(): value for name, value in given.items()}.get('charset', 'utf-8')
-            try:
-                codecs.lookup(named)
-                self._encoding = named
-            except LookupError:
-                self._encoding = 'utf-8'
+            self._encoding = named if _is_charset(named) else 'utf-8'
         return self._encoding
 
     @encoding.setter
@@ -195,7 +191,12 @@ class HttpResponse:
         """Iterate over the body as ``iter_bytes()``, in text; what is malformed is replaced."""
         decoder = codecs.getincrementaldecoder(self.encoding)('replace')
         for piece in self.iter_bytes():
-            text = decoder.decode(piece)
+            try:
+                text = decoder.decode(piece)
+            except UnicodeError:  # UTF-16 or 32 without a mark at its beginning
+                piece = decoder.getstate()[0] + piece
+                decoder = codecs.getincrementaldecoder(f'{self.encoding}-le')('replace')
+                text = decoder.decode(piece)
             if text:
                 yield text
         last = decoder.decode(b'', True)
@@ -286,3 +287,11 @@ class HttpResponse:
         if getattr(self, '_lease', None) is not None:
             warnings.warn(f'{self!r} was neither read nor closed', ResourceWarning, stacklevel=2)
             self._lease.drop()
+
+
+def _is_charset(name: str) -> bool:
+    """Return whether any bytes can be decoded by *name*; Python has codecs of other kinds too."""
+    try:
+        return isinstance(b'a\xff'.decode(name, 'replace'), str)
+    except (LookupError, ValueError):
+        return False

@@ -257,8 +257,8 @@ class HttpClientProtocol(HttpConnection):
 
     @property
     def answered(self) -> bool:
-        """True if a request is being sent, and its response is there."""
-        return self._sending is not None and not self._asked
+        """True if the last request's response is there, although that may still be being sent."""
+        return not self._asked and (self._sending is not None or bool(self._ready))
 
     def begin(self, request: HttpRequest, method: str) -> None:
         """Note that *request* begins: its response is the next that nobody has asked for.

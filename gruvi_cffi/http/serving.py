@@ -49,7 +49,7 @@ class HttpServerProtocol(HttpConnection):
 
     __slots__ = (
         '_answered', '_begun', '_body_counted', '_body_seen', '_body_timed', '_engine', '_eof',
-        '_fiber', '_finished', '_handed', '_handler', '_held', '_held_size', '_lingering',
+        '_fiber', '_finished', '_handed', '_handler', '_held', '_held_heads', '_lingering',
         '_message', '_options', '_paused', '_peer', '_response', '_timing', '_to_continue',
         'closing', 'data',
     )  # fmt: skip
@@ -69,11 +69,11 @@ class HttpServerProtocol(HttpConnection):
         self._message: Optional[HttpMessage] = None  # that is being received or answered
         self._response: Optional[Response] = None  # to it
         self._fiber: Optional[Fiber] = None
-        self._held: Optional[list[bytes]] = None  # what came behind it
-        self._held_size = 0
+        self._held: Optional[bytearray] = None  # what came behind it
+        self._held_heads = 0
         self._paused = False  # because of that
         self._eof = False
-        self._lingering = -1  # bytes that were dropped since all was said, or -1
+        self._lingering = False  # all was said, and what comes is dropped
         self._timing = False  # how long the head takes
         self._to_continue = False  # the client waits for a 100
         self._body_seen = 0  # bytes of the body
@@ -110,15 +110,13 @@ class HttpServerProtocol(HttpConnection):
     def data_received(self, data: bytes) -> None:
         if self._message is not None and self._message.complete:
             self._hold(data)
-        elif self._lingering >= 0:
-            self._drop(data)
-        else:
+        elif not self._lingering:
             self._parse(data)
 
     def eof_received(self) -> bool:
         self._eof = True
         message = self._message
-        if message is None or self._lingering >= 0:
+        if message is None or self._lingering:
             return False
         if not message.complete:
             self._read_events(self._engine.eof(), b'')
@@ -146,7 +144,7 @@ class HttpServerProtocol(HttpConnection):
                 return
             data = data[used:]
             message = self._message
-            if self._lingering >= 0 or (message is not None and message.complete):
+            if self._lingering or (message is not None and message.complete):
                 break
             if not used:
                 return
@@ -180,7 +178,7 @@ class HttpServerProtocol(HttpConnection):
                 self._message.add_trailers(self._engine.text_of(a, b))
             elif kind == engine.ERROR:
                 self._refuse(a, engine.error_text(b))
-            if self._lingering >= 0:
+            if self._lingering:
                 return
 
     def _begin(self, words: list[int]) -> HttpMessage:
@@ -223,12 +221,13 @@ class HttpServerProtocol(HttpConnection):
     def _hold(self, data: bytes) -> None:
         """Keep what came behind a request that is not answered yet."""
         if self._held is None:
-            self._held = []
-        self._held.append(data)
-        self._held_size += len(data)
+            self._held = bytearray()
+            self._held_heads = 0
+        start = max(0, len(self._held) - 3)
+        self._held += data
         # Each request has an empty line. So may a body, and then we pause a little early.
-        waiting = sum(piece.count(b'\r\n\r\n') for piece in self._held)
-        if self._held_size > limits.STREAM_HIGH or waiting >= self._options.pipeline:
+        self._held_heads += self._held.count(b'\r\n\r\n', start)
+        if len(self._held) > limits.STREAM_HIGH or self._held_heads >= self._options.pipeline:
             self._paused = True
             self.transport.pause_reading()
             self.transport.set_deadline(DEADLINE_TOTAL, _LOOK)
@@ -275,6 +274,7 @@ class HttpServerProtocol(HttpConnection):
         except Exception as error:
             self._fail(message, error)
         except BaseException:
+            self._tell_answered(message)
             self.transport.abort()
             raise
 
@@ -291,7 +291,7 @@ class HttpServerProtocol(HttpConnection):
             if self.writing_paused:
                 protocol.pause_writing()
             if held:
-                protocol.data_received(b''.join(held))
+                protocol.data_received(bytes(held))
             if self._eof and not protocol.eof_received():
                 transport.close()
         if self._paused and not transport.is_closing():
@@ -301,8 +301,7 @@ class HttpServerProtocol(HttpConnection):
         """The request is answered: go on with the next, if there is to be one."""
         if not message.complete and not self.closing:
             self._skip_body(message)
-        if self._answered is not None:
-            self._tell_answered(message)
+        self._tell_answered(message)
         self._response = None
         self._fiber = None
         if self.closing or self.transport.is_closing():
@@ -312,12 +311,11 @@ class HttpServerProtocol(HttpConnection):
         self._finished = monotonic()
         held, self._held = self._held, None
         if held:
-            self._held_size = 0
             if self._paused:
                 self._paused = False
                 self.transport.set_deadline(DEADLINE_TOTAL, None)
                 self.transport.resume_reading()
-            self._parse(b''.join(held))
+            self._parse(bytes(held))
         if self._eof:
             self._end_behind_eof()
 
@@ -328,11 +326,15 @@ class HttpServerProtocol(HttpConnection):
             self._read_events(self._engine.eof(), b'')
 
     def _tell_answered(self, message: HttpMessage) -> None:
-        assert self._answered is not None
+        """Tell the log what was answered, or what there is of it."""
+        if self._answered is None:
+            return
         seconds = monotonic() - self._begun
         said = message.forwarded
         peer = self.peer if said is None else (said.address, said.port)
-        self._answered(message, self._response, peer, seconds)
+        response = self._response
+        is_sent = response is not None and response.sent
+        self._answered(message, response if is_sent else None, peer, seconds)
 
     def _skip_body(self, message: HttpMessage) -> None:
         """Read what the handler has left of the body, or give up the connection."""
@@ -353,16 +355,18 @@ class HttpServerProtocol(HttpConnection):
             _log.debug('{} {} has failed: {}', message.method, message.url, error)
         else:
             _log.exception('the handler of {} {} has failed', message.method, message.url)
+        response = self._response
+        is_sent = response is not None and response.sent
+        if not lost and not is_sent:
+            self._answer(status, message)
+        if not self._handed:
+            self._tell_answered(message)
         if lost:
             return
-        if self._response is None or not self._response.sent:
-            self._answer(status, message)
-            if self._answered is not None:
-                self._tell_answered(message)
-        elif not self._response.ended:
+        if is_sent and response is not None and not response.ended:
             self.transport.close()  # behind what was sent, and without its end
-            return
-        self._linger()
+        else:
+            self._linger()
 
     def _refuse(self, status: int, why: str) -> None:
         """What the client sends is no HTTP, or not within the limits."""
@@ -373,18 +377,20 @@ class HttpServerProtocol(HttpConnection):
             message.buffer.discard((MessageTooLarge if status == 413 else error)(why, status))
             return
         _log.debug('a request was refused with {}: {}', status, why)
+        if message is None:  # there is no more of it than what was refused
+            message = HttpMessage(REQUEST, ['-', '-'], engine.MINOR, 0)
+            self._begun = monotonic()
         if not self._eof:
             self._answer(status, message)
+            self._tell_answered(message)
         self._linger()
 
-    def _answer(self, status: int, message: HttpMessage | None) -> None:
+    def _answer(self, status: int, message: HttpMessage) -> None:
         self.closing = True
         try:
             reason = HTTPStatus(status).phrase
         except ValueError:
             reason = 'Error'
-        if message is None:
-            message = HttpMessage(REQUEST, ['GET', '/'], engine.MINOR, 0)
         self._response = response = Response(message, self)
         response.start(f'{status} {reason}', [('Content-Type', 'text/plain')])
         body = f'{reason}\n'.encode()
@@ -402,23 +408,18 @@ class HttpServerProtocol(HttpConnection):
             transport.close()
             return
         self.closing = True
-        self._lingering = 0
+        self._lingering = True
         self._held = self._message = None
         transport.write_eof()
         transport.set_deadline(DEADLINE_TOTAL, limits.HTTP_LINGER)
         transport.resume_reading()
-
-    def _drop(self, data: bytes) -> None:
-        self._lingering += len(data)
-        if self._lingering > limits.HTTP_DRAIN:
-            self.transport.close()
 
     def deadline_expired(self, which: int) -> None:
         """Called by the transport: the client takes too long, or it is time to look."""
         transport = self.transport
         if which == DEADLINE_WRITE:
             transport.fail(TransportError.from_errno(errno.ETIMEDOUT, 'send what was queued'))
-        elif self._lingering >= 0:
+        elif self._lingering:
             transport.close()
         elif self._message is None:
             self._idle_too_long(which)
@@ -463,7 +464,7 @@ class HttpServerProtocol(HttpConnection):
         self.closing = True
         if self._handed:
             self.transport.close()
-        elif self._message is None and self._lingering < 0:
+        elif self._message is None and not self._lingering:
             left = self._finished + grace - monotonic()
             if left > 0:
                 self.transport.set_deadline(DEADLINE_READ, left)

@@ -16,7 +16,7 @@ from .auth import Auth, authenticate
 from .bodies import Data, Progress, encode
 from .cookies import add_cookies, keep_cookies
 from .decoding import ACCEPTED
-from .errors import ConnectionLost, MessageError, TooManyRedirects
+from .errors import ConnectionLost, MessageError, RedirectError, TooManyRedirects
 from .headers import Fields
 from .httprequest import HttpRequest
 from .message import HttpMessage
@@ -95,7 +95,7 @@ class HttpSession:
         max_per_origin: int = limits.HTTP_POOL_ORIGIN,
         keepalive: float = limits.HTTP_POOL_IDLE,
     ) -> None:
-        self._base = None if base_url is None else str(url_of(base_url))
+        self._base = None if base_url is None else _whole(url_of(base_url))
         self.headers = merge({'Accept': '*/*', 'Accept-Encoding': ACCEPTED}, headers)
         self._params = params
         self.cookies = cookies if isinstance(cookies, CookieJar) else CookieJar()
@@ -210,7 +210,7 @@ class HttpSession:
             with response:
                 if len(history) > self._max_redirects:
                     raise TooManyRedirects(f'more than {self._max_redirects} redirections')
-                request = request.redirected(response.status_code, response.headers['Location'])
+                request = request.redirected(response.status_code, _location(response))
                 response.skip()
 
     def _ask(
@@ -298,6 +298,21 @@ def _whole(url: Url) -> str:
     name, password = (quote(part, safe='') for part in url.userinfo)
     who = f'{name}:{password}@' if password else f'{name}@' if name else ''
     return str(url).replace('://', f'://{who}', 1)
+
+
+def _location(response: HttpResponse) -> str:
+    """Return where a redirection leads to, of which many servers send UTF-8 as it is.
+
+    :raises RedirectError: it leads nowhere, or to several places.
+    """
+    places = set(response.headers.get_list('Location'))
+    if len(places) != 1 or '' in places:
+        raise RedirectError(f'{response.url} redirects to {sorted(places)}')
+    raw = places.pop().encode('latin-1')
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode('latin-1')
 
 
 def _hooks_of(given: Hooks | None) -> dict[str, list[Callable[[Any], object]]]:
