@@ -82,7 +82,13 @@ class HttpResponse:
 
     @property
     def size(self) -> Optional[int]:
-        """The size of the body in bytes, as it is on the wire; None if the head does not say."""
+        """The size of the body in bytes, as it is on the wire; None if the head does not say.
+
+        Behind HEAD it is that which GET would bring.
+        """
+        if self.request.method == 'HEAD':
+            said = self.headers.first('Content-Length') or ''
+            return int(said) if said.isdigit() else None
         return None if self._message.length < 0 else self._message.length
 
     @property
