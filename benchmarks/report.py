@@ -171,6 +171,16 @@ def http_clients_for_docs(figures: http_clients.Figures) -> str:
     )
 
 
+def http_for_readme(figures: http.Figures) -> str:
+    """Return the table of the servers that answer 64 connections in a few bytes."""
+    return markdown(http.HEAD, http.rows(figures['hello, 64 connections']))
+
+
+def http_clients_for_readme(figures: http_clients.Figures) -> str:
+    """Return the table of the clients with 64 connections."""
+    return markdown(http_clients.HEAD, http_clients.rows(figures['13b, 64 connections']))
+
+
 def _wall(rounds: list[dict[str, float]]) -> float:
     return median(round_['wall'] for round_ in rounds) / 1000
 
@@ -210,9 +220,12 @@ def main() -> int:
     replace(PERFORMANCE, 'micro', micro_for_docs(micro))
     rest = json.loads((RESULTS / 'core.json').read_text())
     replace(PERFORMANCE, 'core', core_for_docs(rest))
-    replace(PERFORMANCE, 'http', http_for_docs(http.load(RESULTS / 'http.json')))
+    servers = http.load(RESULTS / 'http.json')
+    replace(PERFORMANCE, 'http', http_for_docs(servers))
+    replace(TOP / 'README.md', 'http', http_for_readme(servers))
     clients = http_clients.load(RESULTS / 'http_clients.json')
     replace(PERFORMANCE, 'http_clients', http_clients_for_docs(clients))
+    replace(TOP / 'README.md', 'http_clients', http_clients_for_readme(clients))
     return 0
 
 
