@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ..fibers import spawn
 from ..hub import sleep, switchpoint
 from ..logging import get_logger
-from .workers import start_worker
+from .workers import Leash, Work, start_worker, tell
 
 RELOAD = 75  # exit status of a child that wants to be started again
 _EVERY = 0.5  # seconds between two looks at the files
@@ -21,22 +21,28 @@ _EVERY = 0.5  # seconds between two looks at the files
 _log = get_logger()
 
 
-def run_reloading(work: Callable[[], int]) -> int:
-    """Run *work* in a process, again whenever it returns RELOAD, and return its exit status."""
-    child = 0
+def run_reloading(work: Work) -> int:
+    """Run *work* in a process, again whenever it returns RELOAD, and return its exit status.
 
-    def tell(number: int, frame: object) -> None:
-        if child:
-            os.kill(child, number)
+    It is told to end by SIGTERM, and by SIGKILL if a second signal comes.
+    """
+    child = told = 0
 
-    previous = {each: signal.signal(each, tell) for each in (signal.SIGTERM, signal.SIGINT)}
+    def stop(number: int, frame: object) -> None:
+        nonlocal told
+        told += 1
+        tell([child] if child else [], signal.SIGTERM if told == 1 else signal.SIGKILL)
+
+    previous = {each: signal.signal(each, stop) for each in (signal.SIGTERM, signal.SIGINT)}
+    leash = Leash()
     try:
         while True:
-            child = start_worker(work)
+            child = start_worker(work, leash)
             raw = os.waitpid(child, 0)[1]
             if not os.WIFEXITED(raw) or os.WEXITSTATUS(raw) != RELOAD:
                 return os.WEXITSTATUS(raw) if os.WIFEXITED(raw) else 1
     finally:
+        leash.close()
         for number, handler in previous.items():
             signal.signal(number, handler)
 

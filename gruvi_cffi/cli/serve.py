@@ -14,7 +14,9 @@ from typing import Any
 
 from ..fibers import spawn
 from ..http import AccessLog, HttpOptions, HttpServer, StaticFiles
+from ..poll import wait_readable
 from ..signals import SignalReceiver
+from .binding import remove_stale, shared
 from .reloading import RELOAD, Watch, run_reloading
 from .workers import run_workers
 
@@ -39,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--workers', type=int, default=1, metavar='N', help='processes (1)')
     parser.add_argument(
-        '--access-log', choices=('common', 'combined', 'json'), help='log each request (off)'
+        '--access-log',
+        choices=('common', 'combined', 'json'),
+        help='log each request to stdout (off)',
     )
     parser.add_argument(
         '--log-level', default='info', choices=('debug', 'info', 'warning', 'error')
@@ -119,18 +123,30 @@ def run(options: argparse.Namespace) -> int:
     logging.basicConfig(
         level=options.log_level.upper(), format='%(asctime)s %(levelname)s %(message)s'
     )
+    if options.access_log:
+        _log_to_stdout(logging.getLogger('gruvi_cffi.access'))
     sys.path.insert(0, os.getcwd())
     try:
         _check(options)
         places = [_place_of(each) for each in options.bind or _passed_by_systemd()]
         if options.reload:
-            return run_reloading(lambda: _serve(options, places))
+            return run_reloading(lambda leash: _serve(options, places, leash))
         if options.workers > 1:
-            return run_workers(options.workers, lambda: _serve(options, places))
+            with shared(places) as places:
+                return run_workers(options.workers, lambda leash: _serve(options, places, leash))
         return _serve(options, places)
     except (ValueError, ImportError, AttributeError, OSError) as error:
         print(f'gruvi_cffi serve: {error}', file=sys.stderr)
         return 1
+
+
+def _log_to_stdout(logger: logging.Logger) -> None:
+    """Write what is logged there as it is, whatever the level of the other messages."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter('%(message)s'))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -195,7 +211,7 @@ def load(target: str) -> tuple[Any, Callable[[Any], Any] | None]:
     return found, None
 
 
-def _serve(options: argparse.Namespace, places: list[Any]) -> int:
+def _serve(options: argparse.Namespace, places: list[Any], leash: int | None = None) -> int:
     watch = Watch() if options.reload else None
     try:
         application, adapter = load(options.target)
@@ -215,12 +231,14 @@ def _serve(options: argparse.Namespace, places: list[Any]) -> int:
         if isinstance(place, int):
             server.listen(socket.socket(fileno=os.dup(place)))
         else:
+            if isinstance(place, str):
+                remove_stale(place)
             server.listen(place, reuse_port=options.workers > 1 and isinstance(place, tuple))
     for address in server.addresses:
         logging.getLogger('gruvi_cffi').info('serving %s on %s', options.target, _name(address))
     if watch is not None:
         watch.spawn()
-    _run(server, options.timeout_graceful)
+    _run(server, options.timeout_graceful, leash)
     return RELOAD if watch is not None and watch.changed else 0
 
 
@@ -231,13 +249,23 @@ def _name(address: Any) -> str:
     return f'unix:{address}'
 
 
-def _run(server: HttpServer, graceful: float) -> None:
-    with SignalReceiver(signal.SIGTERM, signal.SIGINT) as signals:
+def _run(server: HttpServer, graceful: float, leash: int | None) -> None:
+    """Serve until a signal comes, and close; a second one cuts.
+
+    On a *leash* SIGTERM is the only one, however often it comes; so is the end of the parent.
+    """
+    numbers = [signal.SIGTERM] if leash is not None else [signal.SIGTERM, signal.SIGINT]
+    with SignalReceiver(*numbers) as signals:
+        watching = None if leash is None else spawn(_end_with_parent, leash)
         signals.receive()
+        if watching is not None:
+            watching.cancel()
         closing = spawn(server.close, None if graceful == -1 else graceful)
 
         def cut() -> None:
             signals.receive()
+            while leash is not None:
+                signals.receive()
             for transport, _ in list(server.connections):
                 transport.abort()
             closing.cancel()
@@ -247,6 +275,12 @@ def _run(server: HttpServer, graceful: float) -> None:
             closing.join()
         finally:
             cutting.cancel()
+
+
+def _end_with_parent(leash: int) -> None:
+    wait_readable(leash)
+    logging.getLogger('gruvi_cffi').warning('the parent is gone; ending')
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _with_health(handler: Any, path: str) -> Any:
