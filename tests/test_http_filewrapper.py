@@ -1,5 +1,6 @@
 """wsgi.file_wrapper: files as answers, by the kernel where it can."""
 
+import gzip
 import io
 import os
 from wsgiref.validate import validator
@@ -102,3 +103,9 @@ def test_a_client_that_takes_nothing_is_cut(path):
         sleep(0.01)
     client.close()
     server.close()
+
+
+def test_a_file_that_has_a_descriptor_of_something_else_is_read(ask, tmp_path):
+    path = tmp_path / 'packed.gz'
+    path.write_bytes(gzip.compress(BIG))
+    assert ask(lambda: gzip.open(path)).content == BIG

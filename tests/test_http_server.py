@@ -701,3 +701,28 @@ def test_a_thousand_clients_at_once(serve):
 
     for fiber in [spawn(client, number) for number in range(1000)]:
         fiber.result(60)
+
+
+def test_what_is_written_behind_the_end_goes_nowhere(serve):
+    late = []
+
+    def app(environ, start_response):
+        late.append(start_response('200 OK', []))
+        return [b'one']
+
+    with Peer(serve(app)) as peer:
+        peer.send(get())
+        assert peer.read_until(b'one')
+        with pytest.raises(HttpError, match='ended'):
+            late[0](b'LATE')
+        peer.send(get())
+        assert b'LATE' not in peer.read_until(b'one')
+
+
+def test_an_application_that_exits_is_answered_with_500(serve):
+    def app(environ, start_response):
+        sys.exit('enough')
+
+    server = serve(app)
+    for _ in range(2):
+        assert ask(server, get()).startswith(b'HTTP/1.1 500 ')

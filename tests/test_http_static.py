@@ -19,7 +19,6 @@ def folder(tmp_path):
     (root / os.fsdecode('ä b.html'.encode())).write_text('umlaut')
     (root / 'sub' / 'index.html').write_text('index')
     (root / 'big').write_bytes(os.urandom(1_000_000))
-    (root / 'page.txt.gz').write_bytes(b'gz')
     (tmp_path / 'secret').write_text('secret')
     (tmp_path / 'root-of-others').write_text('secret')
     (root / 'link').symlink_to('file.txt')
@@ -60,7 +59,6 @@ def test_a_file(get, folder):
     assert get('/big')[1] == (folder / 'big').read_bytes()
     assert get('/%C3%A4%20b.html?x=y')[1] == b'umlaut'
     assert get('/link')[1] == b'0123456789'
-    assert get('/page.txt.gz')[0].get_header('content-encoding') == 'gzip'
     assert get('/sub/')[1] == b'index'
 
 
@@ -162,3 +160,50 @@ def test_who_gives_up_in_the_middle_leaves_nothing_behind(server):
     with socket.create_connection(server.addresses[0]) as peer:
         peer.sendall(b'GET /big HTTP/1.1\r\nHost: a\r\n\r\n')
         blocking(peer.recv, 1000)
+
+
+def test_what_is_compressed_goes_as_it_is(get, folder):
+    for name, kind in (('a.tar.gz', 'application/gzip'), ('a.bz2', 'application/x-bzip2')):
+        (folder / name).write_bytes(b'packed')
+        response, body = get(f'/{name}')
+        assert (response.get_header('content-type'), body) == (kind, b'packed')
+        assert response.get_header('content-encoding') is None
+
+
+@pytest.mark.parametrize(
+    'wanted', ['bytes=0-' + '9' * 5000, 'bytes=-', 'bytes=' + '9' * 5000 + '-']
+)
+def test_a_range_that_is_none_is_ignored(get, wanted):
+    response, body = get('/file.txt', [('Range', wanted)])
+    assert (response.status_code, body) == (200, b'0123456789')
+
+
+def test_units_have_no_case_and_head_has_no_ranges(get):
+    assert get('/file.txt', [('Range', 'Bytes=0-1')])[1] == b'01'
+    response, _ = get('/file.txt', [('Range', 'bytes=0-1')], 'HEAD')
+    assert (response.status_code, response.get_header('content-length')) == (200, '10')
+
+
+def test_a_folder_is_found_by_any_name_and_keeps_the_query(get, folder):
+    (folder / 'my dir').mkdir()
+    response, _ = get('/my%20dir?a=b')
+    assert (response.status_code, response.get_header('location')) == (301, '/my%20dir/?a=b')
+    response, _ = get('//my%20dir')
+    assert response.get_header('location') == '/my%20dir/'  # not another host
+
+
+def test_hidden_files_are_not_found(get, folder):
+    for name in ('.git', '.well-known'):
+        (folder / name).mkdir()
+        (folder / name / 'file').write_bytes(b'x')
+    assert get('/.git/file')[0].status_code == 404
+    assert get('/.git')[0].status_code == 404
+    assert get('/.well-known/file')[1] == b'x'
+    server = HttpServer(StaticFiles(folder, hidden=True), adapter=lambda handler: handler)
+    server.listen(('127.0.0.1', 0))
+    client = HttpClient(timeout=TIMEOUT)
+    client.connect(server.addresses[0])
+    client.request('GET', '/.git/file')
+    assert client.getresponse().body.read() == b'x'
+    client.close()
+    server.close()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from .. import fs
 from .response import Response
 
 
@@ -46,6 +48,11 @@ class FileWrapper:
 
     def _regular(self) -> Optional[tuple[int, int, int]]:
         """Return the descriptor, where it stands, and the bytes from there; None if it has none."""
+        # Others may have a descriptor too, of what is behind what they read: gzip's do.
+        file = self._file
+        raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
+        if type(raw) is not io.FileIO and not isinstance(file, fs.File):
+            return None
         try:
             fd = self._file.fileno()
             at = self._file.tell()

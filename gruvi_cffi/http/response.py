@@ -56,9 +56,12 @@ class Response:
 
         The framing, and what belongs to the connection, is not for the caller to say.
 
+        :raises HttpError: the response has ended.
         :raises TypeError: something is no string.
         :raises ValueError: something cannot be sent.
         """
+        if self.ended:
+            raise HttpError('the response has ended', 500)
         line, self.bodyless = status_line(self._message.version, status)
         self.length = None
         self.trailers = ()
@@ -183,9 +186,11 @@ class Response:
     def write(self, data: bytes) -> None:
         """Send *data* as the next part of the body, once the client keeps up.
 
-        :raises HttpError: the body gets longer than its Content-Length says.
+        :raises HttpError: the body gets longer than its Content-Length says, or has ended.
         :raises TransportError: the connection is lost.
         """
+        if self.ended:
+            raise HttpError('the response has ended', 500)
         if not data:
             return
         if self.length is not None and not self.bodyless and self.size + len(data) > self.length:

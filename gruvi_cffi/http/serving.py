@@ -273,6 +273,8 @@ class HttpServerProtocol(HttpConnection):
             self._finish(message)
         except Exception as error:
             self._fail(message, error)
+        except SystemExit as error:  # one request's handler is not to end the others'
+            self._fail(message, HttpError(f'the handler wants to exit: {error}', 500))
         except BaseException:
             self._tell_answered(message)
             self.transport.abort()

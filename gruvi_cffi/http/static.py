@@ -7,7 +7,7 @@ import os
 import re
 from email.utils import parsedate_to_datetime
 from typing import Any, Optional
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from .. import fs
 from ..hub import switchpoint
@@ -15,7 +15,15 @@ from ..wire.http_fields import rfc1123_date
 from .message import HttpMessage
 from .response import Response
 
-_RANGE = re.compile(r'bytes=([0-9]*)-([0-9]*)')
+_RANGE = re.compile(r'bytes=([0-9]{0,18})-([0-9]{0,18})', re.IGNORECASE)  # any file is smaller
+# What is compressed goes as it is: a Content-Encoding would have clients store something else.
+_COMPRESSED = {
+    'gzip': 'application/gzip',
+    'bzip2': 'application/x-bzip2',
+    'xz': 'application/x-xz',
+    'br': 'application/x-brotli',
+    'compress': 'application/x-compress',
+}
 _PIECE = 64 * 1024  # bytes that are read at once
 
 
@@ -23,12 +31,14 @@ class StaticFiles:
     """A handler of messages that answers with the files below *folder*.
 
     A folder's own file is index.html. What leads out of *folder*, by ``..`` or by a symbolic link,
-    is not found, and neither is what is no regular file.
+    is not found, and neither is what is no regular file, nor, unless *hidden*, what has a part that
+    begins with a dot (but /.well-known, RFC 8615).
 
     :raises NotADirectoryError: *folder* is none.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], hidden: bool = False) -> None:
+        self._hidden = hidden
         self._root = os.path.realpath(folder)
         if not os.path.isdir(self._root):
             raise NotADirectoryError(f'{os.fspath(folder)} is no folder')
@@ -39,14 +49,22 @@ class StaticFiles:
             _say(response, '405 Method Not Allowed', [('Allow', 'GET, HEAD')])
             return
         path = _path_of(message.url or '')
-        found = None if path is None else self._find(path)
+        found = None if path is None or self._is_hidden(path) else self._find(path)
         if found is None:
             _say(response, '404 Not Found')
         elif isinstance(found, str):
-            _say(response, '301 Moved Permanently', [('Location', found)])
+            query = (message.url or '').partition('?')[2]
+            where = f'{found}?{query}' if query else found
+            _say(response, '301 Moved Permanently', [('Location', where)])
         else:
             with found:
                 send_file(message, response, found)
+
+    def _is_hidden(self, path: str) -> bool:
+        parts = path.split('/')
+        if parts[1] == '.well-known':
+            parts = parts[2:]
+        return not self._hidden and any(part.startswith('.') for part in parts)
 
     def _find(self, path: str) -> Any:
         """Return the open file, or where to look instead, or None."""
@@ -55,7 +73,7 @@ class StaticFiles:
             name = fs.realpath(name)
             if fs.isdir(name):
                 if not path.endswith('/'):
-                    return f'{path}/' if _is_plain(path) else None
+                    return '/' + quote_from_bytes(os.fsencode(path.lstrip('/'))) + '/'
                 name = fs.realpath(os.path.join(name, 'index.html'))
             elif path.endswith('/'):
                 return None
@@ -65,10 +83,6 @@ class StaticFiles:
             return fs.open(name, 'rb') if fs.isfile(name) else None
         except (OSError, ValueError):
             return None
-
-
-def _is_plain(path: str) -> bool:
-    return re.fullmatch(r'(?:/[A-Za-z0-9._~\-]+)+', path) is not None
 
 
 def _path_of(url: str) -> Optional[str]:
@@ -106,9 +120,8 @@ def send_file(message: HttpMessage, response: Response, file: Any) -> None:
         response.end()
         return
     kind, encoding = mimetypes.guess_type(file.name)
+    kind = kind if encoding is None else _COMPRESSED.get(encoding)
     headers.append(('Content-Type', kind or 'application/octet-stream'))
-    if encoding:
-        headers.append(('Content-Encoding', encoding))
     part = _part_of(message, known.st_size, tag, changed)
     if part is None:
         _say(response, '416 Range Not Satisfiable', [('Content-Range', f'bytes */{known.st_size}')])
@@ -155,7 +168,9 @@ def _time_of(date: Optional[str]) -> Optional[int]:
 def _part_of(message: HttpMessage, size: int, tag: str, changed: str) -> Optional[tuple[int, int]]:
     """Return where to begin and how much to send, or None if there is no such part."""
     found = _RANGE.fullmatch(message.get_header('range', ''))
-    if found is None or message.get_header('if-range', tag) not in (tag, changed):
+    if found is None or found[0].endswith('=-') or message.method == 'HEAD':
+        return 0, size  # RFC 9110, 14.2: only GET has parts
+    if message.get_header('if-range', tag) not in (tag, changed):
         return 0, size
     first, last = found.groups()
     if not first:
