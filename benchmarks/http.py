@@ -29,6 +29,7 @@ from .micro_rounds import interleave, ratio
 from .process import BenchmarkError, Server
 
 OURS = 'gruvi'
+STDLIB = 'gruvi-stdlib'  # with a context of the standard library; only TLS makes a difference
 PIPELINED = 16  # requests that are sent together
 
 POST = """
@@ -69,8 +70,8 @@ class Round:
 Figures = dict[str, dict[str, list[Round]]]  # case and connections, server
 
 
-def measure(server: Server, case: str, connections: int, seconds: float) -> Round:
-    """Put a load on *server*.
+def measure(server: Server, url: str, case: str, connections: int, seconds: float) -> Round:
+    """Put a load on *server*, which is at *url*.
 
     :raises BenchmarkError: it failed, or answered something else than was asked for.
     """
@@ -78,11 +79,10 @@ def measure(server: Server, case: str, connections: int, seconds: float) -> Roun
     with tempfile.NamedTemporaryFile('w', suffix='.lua') as file:
         file.write(script)
         file.flush()
-        url = f'http://127.0.0.1:{server.port}{path}'
         command = ['wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '--latency']
         before = server.cpu_seconds()
         done = subprocess.run(
-            [*command, *(['-s', file.name] if script else []), url],
+            [*command, *(['-s', file.name] if script else []), url + path],
             capture_output=True, text=True, timeout=seconds + 60, check=False,
         )  # fmt: skip
         spent = server.cpu_seconds() - before
@@ -112,8 +112,12 @@ def run(options: argparse.Namespace, console: Console) -> Figures:
     names = [name for name in options.servers if is_there(name)]
     figures: Figures = {}
     with ExitStack() as stack:
+        pem = (
+            certificate(stack.enter_context(tempfile.TemporaryDirectory())) if options.tls else None
+        )
         servers = {
-            name: stack.enter_context(closing(Server(name, command_of(name)))) for name in names
+            name: stack.enter_context(closing(Server(name, command_of(name, pem))))
+            for name in names
         }
         for server in servers.values():
             server.sleep()
@@ -131,14 +135,24 @@ def run(options: argparse.Namespace, console: Console) -> Figures:
                     if name not in to:
                         return
                     try:
-                        with servers[name].awake():
-                            to[name].append(measure(servers[name], *load, options.seconds))
+                        with servers[name].awake() as server:
+                            url = f'{"https" if pem else "http"}://127.0.0.1:{server.port}'
+                            to[name].append(measure(server, url, *load, options.seconds))
                     except BenchmarkError as error:
                         del to[name]
                         console.print(str(error), style='red', markup=False, highlight=False)
 
                 interleave(names, options.rounds, act)
     return figures
+
+
+def certificate(folder: str | Path) -> str:
+    """Write a key and a certificate for it, ECDSA with P-256, and return the name of the file."""
+    import trustme
+
+    path = str(Path(folder, 'server.pem'))
+    trustme.CA().issue_cert('127.0.0.1').private_key_and_cert_chain_pem.write_to_path(path)
+    return path
 
 
 HEAD = ('server', 'requests/s', 'ours to it', 'CPU µs/request', 'p99 ms', 'peak MiB')
@@ -192,13 +206,16 @@ def load(path: Path) -> Figures:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m benchmarks.http')
     parser.description = (__doc__ or '').partition('\n')[0]
-    parser.add_argument('--servers', nargs='+', choices=SERVERS, default=list(SERVERS))
+    parser.add_argument('--servers', nargs='+', choices=SERVERS, help='by default, all')
+    parser.add_argument('--tls', action='store_true', help='HTTPS')
     parser.add_argument('--cases', nargs='+', choices=CASES, default=list(CASES))
     parser.add_argument('--connections', nargs='+', type=count, default=[1, 64, 512], metavar='N')
     parser.add_argument('--rounds', type=whole, default=5, metavar='N')
     parser.add_argument('--seconds', type=duration, default=2, help='of each round')
     parser.add_argument('--json', type=target, metavar='FILE', help='write all figures to FILE')
     options = parser.parse_args(arguments)
+    if options.servers is None:
+        options.servers = [name for name in SERVERS if options.tls or name != STDLIB]
     options.seconds = max(1, round(options.seconds))  # wrk takes whole ones
     console = Console()
     try:

@@ -1,13 +1,14 @@
-"""The HTTP servers that are compared: ``python -m benchmarks.http_servers NAME``.
+"""The HTTP servers that are compared: ``python -m benchmarks.http_servers NAME [PEM]``.
 
 Each answers every request with 13 bytes, or ``/10k`` with 10 KiB, and a POST with what was posted.
 It listens on a free port of 127.0.0.1, prints that port, and serves until it is killed, in one
-process and without an access log.
+process and without an access log; over TLS if there is a PEM file, with a key and its certificate.
 """
 
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -49,16 +50,38 @@ def announce_once_open(port: int) -> None:
             return
 
 
-def gruvi() -> None:
+def stdlib_context(pem: str | None) -> ssl.SSLContext | None:
+    if pem is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+def gruvi(pem: str | None = None) -> None:
+    from gruvi_cffi.ssl import create_default_context
+
+    context = None
+    if pem is not None:
+        context = create_default_context(True)
+        context.load_cert_chain(pem)
+    serve_gruvi(context)
+
+
+def gruvi_stdlib(pem: str | None = None) -> None:
+    serve_gruvi(stdlib_context(pem))
+
+
+def serve_gruvi(context: Any) -> None:
     from gruvi_cffi.http import HttpServer
 
     server = HttpServer(application)
-    server.listen((HOST, 0))
+    server.listen((HOST, 0), ssl=context)
     print(server.addresses[0][1], flush=True)
     server.run()
 
 
-def gevent() -> None:
+def gevent(pem: str | None = None) -> None:
     from gevent.pywsgi import WSGIHandler, WSGIServer
 
     class Handler(WSGIHandler):  # type: ignore[misc]
@@ -66,7 +89,8 @@ def gevent() -> None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             super().__init__(sock, *args)
 
-    server = WSGIServer((HOST, 0), application, log=None, handler_class=Handler)
+    tls = {} if pem is None else {'certfile': pem, 'keyfile': pem}
+    server = WSGIServer((HOST, 0), application, log=None, handler_class=Handler, **tls)
     server.start()
     print(server.server_port, flush=True)
     server.serve_forever()
@@ -89,7 +113,7 @@ async def asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({'type': 'http.response.body', 'body': body})
 
 
-def uvicorn() -> None:
+def uvicorn(pem: str | None = None) -> None:
     import uvicorn as theirs
 
     with socket.socket() as listener:
@@ -103,11 +127,12 @@ def uvicorn() -> None:
             access_log=False,
             log_level='error',
             lifespan='off',
+            ssl_certfile=pem,
         )
         theirs.Server(config).run([listener])
 
 
-def aiohttp() -> None:
+def aiohttp(pem: str | None = None) -> None:
     from aiohttp import web
 
     async def answer(request: Any) -> Any:
@@ -122,10 +147,11 @@ def aiohttp() -> None:
         listener.bind((HOST, 0))
         listener.listen(BACKLOG)
         print(listener.getsockname()[1], flush=True)
-        web.run_app(app, sock=listener, access_log=None, print=None)
+        context = stdlib_context(pem)
+        web.run_app(app, sock=listener, access_log=None, print=None, ssl_context=context)
 
 
-def fastwsgi() -> None:
+def fastwsgi(pem: str | None = None) -> None:
     import fastwsgi as theirs
 
     port = free_port()
@@ -135,7 +161,9 @@ def fastwsgi() -> None:
 
 NODE = """
 const large = Buffer.alloc(10240);
-const server = require('http').createServer((request, response) => {
+const pem = process.argv[1] && require('fs').readFileSync(process.argv[1]);
+const kind = require(pem ? 'https' : 'http');
+const server = kind.createServer(pem ? {cert: pem, key: pem} : {}, (request, response) => {
   const answer = body => {
     response.writeHead(200, {'Content-Type': 'text/plain', 'Content-Length': body.length});
     response.end(body);
@@ -149,12 +177,13 @@ server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 """
 
 
-def node() -> list[str]:
-    return ['node', '-e', NODE]
+def node(pem: str | None = None) -> list[str]:
+    return ['node', '-e', NODE, *filter(None, [pem])]
 
 
 SERVERS: dict[str, Callable[[], Any]] = {
     'gruvi': gruvi,
+    'gruvi-stdlib': gruvi_stdlib,
     'uvicorn': uvicorn,
     'node': node,
     'aiohttp': aiohttp,
@@ -163,14 +192,20 @@ SERVERS: dict[str, Callable[[], Any]] = {
 }
 
 
-def command_of(name: str) -> list[str]:
+def command_of(name: str, pem: str | None = None) -> list[str]:
     """Return what starts the server *name*."""
-    return node() if name == 'node' else [sys.executable, '-m', 'benchmarks.http_servers', name]
+    if name == 'node':
+        return node(pem)
+    return [sys.executable, '-m', 'benchmarks.http_servers', name, *filter(None, [pem])]
 
 
 def is_there(name: str) -> bool:
     """Return whether the server *name* can be started here."""
-    needs = {'gruvi': 'gruvi_cffi', 'uvicorn': 'uvicorn, httptools, uvloop'}.get(name, name)
+    needs = name
+    if name.startswith('gruvi'):
+        needs = 'gruvi_cffi'
+    elif name == 'uvicorn':
+        needs = 'uvicorn, httptools, uvloop'
     if name == 'node':
         check = ['node', '--version']
     else:
@@ -182,4 +217,4 @@ def is_there(name: str) -> bool:
 
 
 if __name__ == '__main__':
-    SERVERS[sys.argv[1]]()
+    SERVERS[sys.argv[1]](*sys.argv[2:])

@@ -93,7 +93,7 @@ class Server:
         self._suspend()
 
     @contextmanager
-    def awake(self) -> Iterator[None]:
+    def awake(self) -> Iterator[Server]:
         """Let it run in this block.
 
         :raises BenchmarkError: it has ended.
@@ -101,7 +101,7 @@ class Server:
         self.check()
         self._info.resume()
         try:
-            yield
+            yield self
         finally:
             with suppress(psutil.Error):
                 self._suspend()

@@ -62,8 +62,16 @@ def test_a_server_answers_all_cases(name):
     program('wrk', 'wrk')
     with closing(Server(name, command_of(name))) as server:
         for case in http.CASES:
-            round_ = http.measure(server, case, 2, 1)
+            round_ = http.measure(server, f'http://127.0.0.1:{server.port}', case, 2, 1)
             assert round_.requests_per_second > 0
+
+
+@pytest.mark.parametrize('name', [name for name in SERVERS if is_there(name)])
+def test_a_server_answers_over_tls(name, tmp_path):
+    program('wrk', 'wrk')
+    with closing(Server(name, command_of(name, http.certificate(tmp_path)))) as server:
+        round_ = http.measure(server, f'https://127.0.0.1:{server.port}', 'hello', 2, 1)
+        assert round_.requests_per_second > 0
 
 
 def test_the_command_writes_every_round(tmp_path):
