@@ -42,6 +42,10 @@ HEADERS = [
     'fs',
     'fs_event',
     'http',
+    'tls_ctx',
+    'tls',
+    'tls_facts',
+    'tls_stream',
     'version',
 ]
 

@@ -106,6 +106,7 @@ static void free_memory(gv_loop *loop) {
 
     gv_chunks_free(loop);
     free(loop->datagrams);
+    free(loop->records);
     gv_fds_free(&loop->fds);
     gv_ring_free(&loop->ring);
     for (i = 0; i < GV_SLOT_CHUNKS && loop->slots.chunks[i] != NULL; i++)
@@ -293,12 +294,12 @@ int64_t gv_loop_poll(gv_loop *loop, int64_t taken, int64_t timeout_ms) {
         return rc;
     if (loop->ring.count > 0)
         return loop->ring.count;
+    share_out(loop);
     flush(loop);
-    if (loop->ring.count > 0)
+    if (loop->ring.count > 0 || loop->first_dirty != NULL)
         timeout_ms = 0;
     if (loop->ring.first != NULL) /* flushing alone filled the ring */
         return loop->ring.count;
-    share_out(loop);
     atomic_store(&loop->polling, true);
     run_and_let_others(loop, timeout_ms);
     atomic_store(&loop->polling, false);

@@ -22,6 +22,7 @@ static int64_t word_of(const gv_source *source, gv_kind kind) {
     case GV_PAUSED:
     case GV_READY:
     case GV_REFUSED:
+    case GV_TLS:
         return source->status;
     case GV_DONE:
     case GV_WRITTEN:
@@ -117,6 +118,13 @@ void gv_ring_put(gv_ring *ring, int64_t id, gv_kind kind, int64_t a, int64_t b) 
 
 void gv_ring_report(gv_ring *ring, gv_source *source, gv_kind kind) {
     report(ring, source, bit_of(kind, 0));
+}
+
+void gv_ring_report_tls(gv_ring *ring, gv_source *source, int events) {
+    bool waits = (source->bits & 1u << GV_TLS) != 0;
+
+    source->status = waits ? source->status | events : events;
+    report(ring, source, bit_of(GV_TLS, 0));
 }
 
 void gv_ring_report_timeout(gv_ring *ring, gv_source *source, int which) {

@@ -23,6 +23,7 @@ typedef enum {
     GV_PAUSED,    /* a: the UV_E* code for which accepting pauses; it resumes by itself */
     GV_READY,     /* a: UV_READABLE | UV_WRITABLE, or a UV_E* code */
     GV_REFUSED,   /* a: the UV_E* code for which datagrams were not sent, or come back */
+    GV_TLS,       /* a: gv_tls_event bits, of what has happened to a stream's TLS */
     GV_DONE,      /* a: the result of a request, or a UV_E* code */
     GV_WRITTEN,   /* a: how many lent writes are done with, ever; their memory is free */
     GV_DRAIN,     /* the out-queue has fallen to the low watermark */
@@ -48,7 +49,7 @@ struct gv_source {
     gv_source *next;
     int64_t id;
     int64_t written;
-    int32_t status; /* of GV_CONNECTED, GV_PAUSED, GV_READY or GV_REFUSED: no handle has two */
+    int32_t status; /* of GV_CONNECTED, GV_PAUSED, GV_READY, GV_REFUSED or GV_TLS: never two */
     int32_t error;  /* of GV_ERROR */
     uint32_t bits;  /* kinds that wait; GV_TIMEOUT has GV_DEADLINES bits, see ring.c */
 };
@@ -85,6 +86,9 @@ void gv_ring_report(gv_ring *ring, gv_source *source, gv_kind kind);
 
 /* The same for GV_TIMEOUT, which also says which deadline it was. */
 void gv_ring_report_timeout(gv_ring *ring, gv_source *source, int which);
+
+/* The same for GV_TLS, whose events add up while they wait. */
+void gv_ring_report_tls(gv_ring *ring, gv_source *source, int events);
 
 /* Forget the first `taken` records and fill up from the FIFO. The arena is
  * empty again once no record is left. */

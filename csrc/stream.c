@@ -1,4 +1,5 @@
 #include "csrc/passing.h"
+#include "csrc/tls_stream.h"
 #include "csrc/tty.h"
 
 #include <fcntl.h>
@@ -9,6 +10,8 @@ static void flush(gv_handle *handle) {
     gv_stream *stream = (gv_stream *) handle;
 
     gv_stream_apply_reading(stream);
+    if (stream->tls != NULL)
+        gv_tls_stream_flush(stream);
     if (stream->write == NULL && stream->error == 0)
         gv_stream_send(stream);
     if (!handle->shut)
@@ -24,7 +27,7 @@ static uint64_t check_write(gv_stream *stream, uint64_t now) {
     gv_deadline *deadline = &stream->handle.deadline;
     uint64_t at;
 
-    if (deadline->write_timeout == 0 || stream->out.first == NULL)
+    if (deadline->write_timeout == 0 || gv_stream_backlog(stream) == 0)
         return UINT64_MAX;
     if (deadline->write_seen != gv_stream_sent(stream)) {
         deadline->write_seen = gv_stream_sent(stream);
@@ -66,18 +69,21 @@ static void expired(gv_handle *handle, uint64_t now) {
         deadline->total_at = 0;
         if (stream->state == GV_STREAM_LISTENING)
             gv_stream_resume_accepting(stream);
+        else if (stream->tls != NULL && gv_tls_stream_lingers(stream))
+            gv_handle_shut(handle);
         else
             report_timeout(stream, GV_DEADLINE_TOTAL);
     }
-    if (check_read(stream, now) == 0) {
+    if (!handle->shut && check_read(stream, now) == 0) {
         deadline->read_timeout = 0;
         report_timeout(stream, GV_DEADLINE_READ);
     }
-    if (check_write(stream, now) == 0) {
+    if (!handle->shut && check_write(stream, now) == 0) {
         deadline->write_timeout = 0;
         report_timeout(stream, GV_DEADLINE_WRITE);
     }
-    gv_stream_arm(stream);
+    if (!handle->shut)
+        gv_stream_arm(stream);
 }
 
 void gv_stream_arm(gv_stream *stream) {
@@ -122,12 +128,10 @@ static void closing(gv_handle *handle) {
 
 static void closed(gv_handle *handle) {
     gv_stream *stream = (gv_stream *) handle;
-    int64_t lent = gv_outqueue_clear(handle->loop, &stream->out);
 
-    if (lent == 0)
-        return;
-    handle->source.written += lent;
-    gv_ring_report(&handle->loop->ring, &handle->source, GV_WRITTEN);
+    gv_stream_returned(stream, gv_outqueue_clear(handle->loop, &stream->out));
+    if (stream->tls != NULL)
+        gv_tls_stream_drop(stream);
 }
 
 static void abandoned(const gv_handle *handle) {
@@ -243,20 +247,22 @@ int gv_stream_deadline(gv_loop *loop, int64_t id, int which, int64_t timeout_ms)
 int64_t gv_stream_close(gv_loop *loop, int64_t id) {
     int rc;
     gv_stream *stream = gv_stream_find(loop, id, &rc);
+    bool more;
 
     if (stream == NULL)
         return rc;
     if (stream->closing)
         return UV_EALREADY;
-    if (stream->out.first == NULL || stream->error != 0) {
+    stream->into = NULL;
+    stream->want_read = false;
+    more = stream->tls != NULL && gv_tls_stream_close(stream);
+    if (stream->error != 0 || (!more && gv_stream_backlog(stream) == 0)) {
         gv_handle_shut(&stream->handle);
         return 0;
     }
     stream->closing = true;
-    stream->want_read = false;
-    stream->into = NULL;
     gv_handle_mark(&stream->handle);
-    return (int64_t) stream->out.size;
+    return (int64_t) gv_stream_backlog(stream) + more;
 }
 
 int gv_stream_abort(gv_loop *loop, int64_t id) {

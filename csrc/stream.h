@@ -43,8 +43,8 @@ int gv_stream_read_into(gv_loop *loop, int64_t id, char *data, int64_t len);
  * says which, and it is off again. UV_EINVAL for a listener, which needs them. */
 int gv_stream_deadline(gv_loop *loop, int64_t id, int which, int64_t timeout_ms);
 
-/* Close behind what is queued. Returns how many bytes that is; there is no limit
- * on how long they may take but the deadlines. */
+/* Close behind what is queued, and TLS's goodbye. Returns how many bytes that is (the
+ * goodbye counts as one); there is no limit on how long they may take but the deadlines. */
 int64_t gv_stream_close(gv_loop *loop, int64_t id);
 
 /* Close now, TCP with an RST. */
@@ -81,6 +81,7 @@ typedef enum {
 } gv_stream_state;
 
 typedef struct gv_passing gv_passing;
+typedef struct gv_tls_layer gv_tls_layer;
 
 typedef struct {
     gv_handle handle;
@@ -89,6 +90,7 @@ typedef struct {
     size_t write_size;
     uv_poll_t *listener;
     gv_passing *passing; /* see passing.h; NULL if it passes no descriptors */
+    gv_tls_layer *tls;   /* see tls_stream.h; NULL if what is sent is what was written */
     char *into;          /* where the next read goes, or NULL: the arena */
     size_t into_size;
     bool into_filled; /* the last one was, since it was registered */
@@ -138,6 +140,18 @@ void gv_stream_refused(gv_stream *stream);
  * was read, UV_EOF or another code is for gv_stream_got(). */
 bool gv_stream_room(gv_stream *stream, uv_buf_t *buf);
 void gv_stream_got(gv_stream *stream, ssize_t nread);
+
+/* The same for what Python is to read: where it goes, that it is there, and that it has
+ * ended. */
+bool gv_stream_place(gv_stream *stream, uv_buf_t *buf);
+void gv_stream_placed(gv_stream *stream, size_t len);
+void gv_stream_ended(gv_stream *stream);
+
+/* How many bytes wait to be sent, in whatever form. */
+size_t gv_stream_backlog(const gv_stream *stream);
+
+/* So many pieces that were lent are done with. */
+void gv_stream_returned(gv_stream *stream, int64_t lent);
 
 /* The queue has more than before. Returns how many bytes. */
 int64_t gv_stream_queued(gv_stream *stream);

@@ -1,5 +1,6 @@
 /* The reading half of stream.h. */
 #include "csrc/passing.h"
+#include "csrc/tls_stream.h"
 
 #include <sys/socket.h>
 
@@ -28,7 +29,7 @@ static bool may_read(gv_stream *stream) {
     return false;
 }
 
-bool gv_stream_room(gv_stream *stream, uv_buf_t *buf) {
+bool gv_stream_place(gv_stream *stream, uv_buf_t *buf) {
     gv_ring *ring = &stream->handle.loop->ring;
     size_t room = ring->arena_size - ring->arena_used;
 
@@ -46,12 +47,16 @@ bool gv_stream_room(gv_stream *stream, uv_buf_t *buf) {
     return true;
 }
 
+bool gv_stream_room(gv_stream *stream, uv_buf_t *buf) {
+    return gv_stream_place(stream, buf) && (stream->tls == NULL || gv_tls_stream_room(stream, buf));
+}
+
 static void alloc_cb(uv_handle_t *uv, size_t suggested, uv_buf_t *buf) {
     (void) suggested;
     gv_stream_room(uv->data, buf);
 }
 
-static void got(gv_stream *stream, size_t len) {
+void gv_stream_placed(gv_stream *stream, size_t len) {
     gv_loop *loop = stream->handle.loop;
     gv_ring *ring = &loop->ring;
 
@@ -85,20 +90,29 @@ static bool has_hung_up(const gv_stream *stream, ssize_t code) {
            gv_fd_is_master(gv_handle_fd(&stream->handle));
 }
 
+void gv_stream_ended(gv_stream *stream) {
+    stream->eof = true;
+    stream->want_read = false;
+    gv_stream_apply_reading(stream);
+    gv_ring_report(&stream->handle.loop->ring, &stream->handle.source, GV_EOF);
+}
+
 void gv_stream_got(gv_stream *stream, ssize_t nread) {
     if (nread > 0) {
-        got(stream, (size_t) nread);
+        if (stream->tls != NULL)
+            gv_tls_stream_got(stream, (size_t) nread);
+        else
+            gv_stream_placed(stream, (size_t) nread);
         return;
     }
     if (nread == UV_EOF || has_hung_up(stream, nread))
         nread = hidden_error(stream);
     else if (nread == 0 || nread == UV_ENOBUFS)
         return;
-    if (nread == 0) {
-        stream->eof = true;
-        stream->want_read = false;
-        gv_stream_apply_reading(stream);
-        gv_ring_report(&stream->handle.loop->ring, &stream->handle.source, GV_EOF);
+    if (nread == 0 && stream->tls != NULL) {
+        gv_tls_stream_eof(stream);
+    } else if (nread == 0) {
+        gv_stream_ended(stream);
     } else {
         gv_stream_break(stream, (int) nread);
     }

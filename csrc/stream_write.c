@@ -1,19 +1,29 @@
 /* The sending half of stream.h. */
 #include "csrc/passing.h"
+#include "csrc/tls_stream.h"
 
 #include <stdlib.h>
+
+size_t gv_stream_backlog(const gv_stream *stream) {
+    return stream->out.size + (stream->tls == NULL ? 0 : gv_tls_stream_pending(stream));
+}
+
+void gv_stream_returned(gv_stream *stream, int64_t lent) {
+    gv_handle *handle = &stream->handle;
+
+    if (lent == 0)
+        return;
+    handle->source.written += lent;
+    gv_ring_report(&handle->loop->ring, &handle->source, GV_WRITTEN);
+}
 
 void gv_stream_consumed(gv_stream *stream, size_t len) {
     gv_handle *handle = &stream->handle;
     gv_ring *ring = &handle->loop->ring;
-    int64_t lent = gv_outqueue_consume(handle->loop, &stream->out, len);
 
+    gv_stream_returned(stream, gv_outqueue_consume(handle->loop, &stream->out, len));
     stream->sent += len;
-    if (lent > 0) {
-        handle->source.written += lent;
-        gv_ring_report(ring, &handle->source, GV_WRITTEN);
-    }
-    if (stream->above && stream->out.size <= stream->low) {
+    if (stream->above && gv_stream_backlog(stream) <= stream->low) {
         stream->above = false;
         gv_ring_report(ring, &handle->source, GV_DRAIN);
     }
@@ -70,6 +80,13 @@ static void send_later(gv_stream *stream) {
     gv_stream_waits_to_write(stream);
 }
 
+/* Return whether there is something to send. */
+static bool has_output(gv_stream *stream) {
+    if (stream->out.first == NULL && stream->tls != NULL && stream->error == 0)
+        gv_tls_stream_encrypt(stream);
+    return stream->out.first != NULL;
+}
+
 void gv_stream_send(gv_stream *stream) {
     uv_buf_t bufs[GV_IOVS];
     unsigned count;
@@ -79,7 +96,7 @@ void gv_stream_send(gv_stream *stream) {
         gv_passing_send(stream);
         return;
     }
-    while (stream->out.first != NULL) {
+    while (has_output(stream)) {
         count = gv_outqueue_gather(&stream->out, bufs, GV_IOVS);
         sent = uv_try_write(&stream->handle.uv.stream, bufs, count);
         if (sent < 0 && sent != UV_EAGAIN) {
@@ -126,10 +143,12 @@ static void end(gv_stream *stream) {
 
 /* What was to happen once everything has been sent. */
 void gv_stream_finish(gv_stream *stream) {
-    if (stream->out.first != NULL || stream->error != 0)
+    if (gv_stream_backlog(stream) > 0 || stream->error != 0)
         return;
-    if (stream->closing)
+    if (stream->closing && (stream->tls == NULL || gv_tls_stream_may_go(stream)))
         gv_handle_shut(&stream->handle);
+    else if (stream->closing)
+        return;
     else if (stream->ending && !stream->ended)
         end(stream);
 }
@@ -166,11 +185,13 @@ static int64_t try_now(gv_stream *stream, const char *data, size_t len) {
 }
 
 int64_t gv_stream_queued(gv_stream *stream) {
-    if (stream->out.size > stream->high)
+    size_t backlog = gv_stream_backlog(stream);
+
+    if (backlog > stream->high)
         stream->above = true;
     if (stream->write == NULL)
         gv_handle_mark(&stream->handle);
-    return (int64_t) stream->out.size;
+    return (int64_t) backlog;
 }
 
 static int64_t put(gv_loop *loop, int64_t id, const char *data, int64_t len, bool lend) {
@@ -183,6 +204,8 @@ static int64_t put(gv_loop *loop, int64_t id, const char *data, int64_t len, boo
         return rc;
     if (len < 0 || (data == NULL && len > 0))
         return UV_EINVAL;
+    if (stream->tls != NULL)
+        return gv_tls_stream_put(stream, data, size, lend);
     if (stream->out.first == NULL && size >= GV_TRY_SIZE && stream->passing == NULL) {
         sent = try_now(stream, data, size);
         if (sent < 0)
@@ -216,6 +239,9 @@ int gv_stream_write_eof(gv_loop *loop, int64_t id) {
 
     if (stream == NULL)
         return rc;
+    if (stream->tls != NULL)
+        return UV_EINVAL; /* TLS has no half-closed connections that could be told from broken ones
+                           */
     stream->ending = true;
     gv_handle_mark(&stream->handle);
     return 0;
@@ -225,7 +251,7 @@ int64_t gv_stream_pending(gv_loop *loop, int64_t id) {
     int rc;
     const gv_stream *stream = gv_stream_find(loop, id, &rc);
 
-    return stream == NULL ? rc : (int64_t) stream->out.size;
+    return stream == NULL ? rc : (int64_t) gv_stream_backlog(stream);
 }
 
 int gv_stream_watermarks(gv_loop *loop, int64_t id, int64_t high, int64_t low) {

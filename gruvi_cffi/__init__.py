@@ -43,6 +43,7 @@ from .futures import get_io_pool as get_io_pool
 from .futures import wait as wait
 from .groups import FiberGroup as FiberGroup
 from .groups import timeout as timeout
+from .handshakes import start_tls as start_tls
 from .hub import Hub as Hub
 from .hub import assert_no_switchpoints as assert_no_switchpoints
 from .hub import get_hub as get_hub

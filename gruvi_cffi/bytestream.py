@@ -9,6 +9,7 @@ from typing import Any
 from . import limits
 from ._native.stream import Buffer
 from .errors import IncompleteRead, StreamError, TransportError, check_timeout
+from .handshakes import start_tls
 from .hub import get_hub, switch_back, switchpoint
 from .iobase import Unseekable
 from .streambuffer import StreamBuffer
@@ -340,9 +341,35 @@ class Stream(Unseekable):
             self._check_writable()
         if self._lost:
             error = self._lost_error
+            if isinstance(error, TransportError) and error.uv_errno:
+                raise TransportError.from_errno(error.uv_errno, 'write')
             if isinstance(error, TransportError):
-                raise TransportError.from_errno(error.uv_errno or 0, 'write')
+                raise type(error)(str(error))
             raise TransportError('could not write: the connection was closed')
+
+    @switchpoint
+    def start_tls(
+        self,
+        ssl: Any = True,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        timeout: float | None = -1,
+    ) -> None:
+        """Go on with TLS (STARTTLS), and wait for the handshake.
+
+        See ``gruvi_cffi.start_tls()``. What was read ahead is taken for the peer's TLS, so that
+        nothing from before it can be mistaken for something that came with it.
+        """
+        self._check_open()
+        buffer = self._buffer
+        received = b'' if buffer is None else buffer.take(len(buffer)) if len(buffer) else b''
+        try:
+            timeout = self._timeout if timeout == -1 else timeout
+            start_tls(self._transport, ssl, server_side, server_hostname, received, timeout)
+        except (TypeError, ValueError):
+            if buffer is not None:
+                buffer.put_back(received)
+            raise
 
     # What the protocol says.
 

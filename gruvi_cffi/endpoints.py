@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, ItemsView
+from functools import partial
 from typing import Any, Optional
 
 from . import limits
@@ -15,11 +16,14 @@ from ._native.stream import StreamHandle
 from .address import check_ip, getaddrinfo
 from .connect import Deadline, Target, connect_tcp, connect_unix, open_fd, open_socket
 from .errors import Timeout, TransportError, check_timeout
+from .handshakes import Handshakes, wait_secured
 from .hub import get_hub, sleep, switch_back, switchpoint
 from .listeners import Listener, bind_tcp, bind_unix
 from .protocols import BaseProtocol
+from .ssl import as_context, check_context
 from .switchpoints import assert_no_switchpoints
 from .transports import Transport
+from .transports.tls import TlsTransport
 
 __all__ = ['Client', 'Endpoint', 'Server', 'create_connection', 'create_server', 'getaddrinfo']
 
@@ -31,7 +35,7 @@ _UNBOUND = (('0.0.0.0', 0), ('::', 0, 0, 0))  # what the system then listens on,
 def create_connection(
     protocol_factory: Callable[[], Any],
     address: Target,
-    ssl: bool = False,
+    ssl: Any = False,
     server_hostname: str | None = None,
     local_address: tuple[Any, ...] | None = None,
     family: int = 0,
@@ -49,14 +53,20 @@ def create_connection(
     *timeout*, in seconds, holds for all of it. *family* and *flags* are for ``getaddrinfo()``. With
     *ipc*, descriptors can be passed over it: see ``Transport.write()`` and ``take_fd()``.
 
-    :raises ConnectTimeout: the time was over.
+    For *ssl* see ``gruvi_cffi.ssl``: unless it is False, the protocol's ``connection_made()`` is
+    called behind the TLS handshake. The server's certificate must be for *server_hostname*, which
+    is by default the host that was connected to.
+
+    :raises CertificateError: the peer's certificate is not trusted, or for another name.
+    :raises ConnectTimeout: the time was over; a handshake has ``limits.TLS_HANDSHAKE_TIMEOUT``.
     :raises ResolverError: the host is unknown.
+    :raises TlsError: the TLS handshake has failed.
     :raises TransportError: nobody listens there, or the descriptor cannot be used.
-    :raises TypeError: *address* is none of these.
+    :raises TypeError: *address* is none of these, or *ssl* is no context.
     :raises ValueError: the port, the mode or the timeout is none; *ipc* is true, but it is no Unix
-        socket; or *ssl* is true, but this version has no TLS.
+        socket, or there is *ssl* too; there is no name to be checked; or the context is a server's.
     """
-    _check_ssl(ssl)
+    _check_plain(ssl, ipc, mode)
     hub = get_hub()
     address = os.fspath(address) if isinstance(address, os.PathLike) else address
     deadline = Deadline(timeout, address)
@@ -77,15 +87,22 @@ def create_connection(
     try:
         if ipc:
             _allow_passing(handle)
-        transport = Transport(handle, server_hostname, mode)
+        context = as_context(ssl, False, handle)
+        if context is None:
+            transport = Transport(handle, server_hostname, mode)
+        else:
+            transport = TlsTransport(handle, context, False, server_hostname)
     except BaseException:
         if handle is not address:
             handle.abort()
         raise
     try:
         protocol = _make_protocol(protocol_factory, timeout)
-        with assert_no_switchpoints():  # as for all callbacks of protocols
-            transport.start(protocol)
+        if isinstance(transport, TlsTransport):
+            wait_secured(transport, partial(transport.start, protocol), deadline.left())
+        else:
+            with assert_no_switchpoints():  # as for all callbacks of protocols
+                transport.start(protocol)
     except BaseException:
         transport.abort()
         raise
@@ -96,7 +113,7 @@ def create_connection(
 def create_server(
     protocol_factory: Callable[[], Any],
     address: Target | None = None,
-    ssl: bool = False,
+    ssl: Any = False,
     family: int = 0,
     flags: int = 0,
     ipc: bool = False,
@@ -114,9 +131,12 @@ def create_server(
     return server
 
 
-def _check_ssl(ssl: Any) -> None:
-    if ssl:
-        raise ValueError(f'this version has no TLS: ssl must be False, not {ssl!r}')
+def _check_plain(ssl: Any, ipc: bool, mode: str = 'rw') -> None:
+    """Raise ValueError for what is not possible with TLS."""
+    if ssl and ipc:
+        raise ValueError('descriptors cannot be passed over TLS')
+    if ssl and mode != 'rw':
+        raise ValueError(f'TLS needs both directions, not the mode {mode!r}')
 
 
 def _allow_passing(handle: StreamHandle) -> None:
@@ -267,12 +287,17 @@ class Server(Endpoint):
     """
 
     max_connections: Optional[int] = None
+    tls_transport: type[TlsTransport] = TlsTransport
 
     def __init__(self, protocol_factory: Callable[[], Any], timeout: float | None = None) -> None:
         super().__init__(protocol_factory, timeout)
         self._listeners: list[Listener] = []
         self._addresses: list[Any] = []
         self._connections: dict[Transport, Any] = {}
+        self._handshakes = Handshakes(
+            self.tls_transport, self._start, partial(self._hold, 'handshakes')
+        )
+        self._held_by: set[str] = set()  # why nothing is accepted
 
     @property
     def addresses(self) -> list[Any]:
@@ -288,7 +313,7 @@ class Server(Endpoint):
     def listen(
         self,
         address: Target,
-        ssl: bool = False,
+        ssl: Any = False,
         family: int = 0,
         flags: int = 0,
         ipc: bool = False,
@@ -302,13 +327,18 @@ class Server(Endpoint):
         *backlog* connections that were not accepted yet; with *reuse_port* several processes may
         listen on the port. With *ipc*, descriptors can be passed over the connections.
 
+        For *ssl* see ``gruvi_cffi.ssl``. The protocol is made when the TLS handshake is done; who
+        fails in that, or takes longer than ``limits.TLS_HANDSHAKE_TIMEOUT``, is dropped, which is
+        logged for debugging. There can be ``limits.TLS_HANDSHAKES`` at once; then accepting pauses.
+
         :raises ResolverError: the host is unknown.
         :raises TransportError: the address is in use, or not ours; nothing listens then.
-        :raises TypeError: *address* is none of these.
-        :raises ValueError: the socket is not bound; *ipc* is true, but it is no Unix socket; or
-            *ssl* is true, but this version has no TLS.
+        :raises TypeError: *address* is none of these, or *ssl* is no context.
+        :raises ValueError: the socket is not bound; *ipc* is true, but it is no Unix socket, or
+            there is *ssl* too; or the context is a client's, or has no certificate.
         """
-        _check_ssl(ssl)
+        _check_plain(ssl, ipc)
+        check_context(ssl)
         loop = get_hub().loop
         address = os.fspath(address) if isinstance(address, os.PathLike) else address
         if ipc and isinstance(address, tuple):
@@ -323,7 +353,7 @@ class Server(Endpoint):
             listeners = bind_unix(loop, address)
         else:
             listeners = [Listener(_take_over_bound(loop, address))]
-        accept = self._accept_passing if ipc else self.handle_accepted
+        accept = self._accept_passing if ipc else partial(self.handle_accepted, ssl=ssl)
         try:
             for listener in listeners:
                 listener.listen(backlog, accept)
@@ -339,7 +369,7 @@ class Server(Endpoint):
         self.handle_accepted(handle)
 
     def accept_connection(
-        self, source: Transport | StreamHandle | socket.socket | int, ssl: bool = False
+        self, source: Transport | StreamHandle | socket.socket | int, ssl: Any = False
     ) -> None:
         """Start a connection over a descriptor that another process has accepted.
 
@@ -348,26 +378,31 @@ class Server(Endpoint):
 
         :raises TransportError: nothing was passed, or it is no connection.
         :raises ValueError: it is a socket of another type; the transport was not made with
-            ``ipc=True``; or *ssl* is true, but this version has no TLS.
+            ``ipc=True``; or the context is a client's, or has no certificate.
         """
-        _check_ssl(ssl)
+        check_context(ssl)
         loop = get_hub().loop
         if isinstance(source, Transport):
             handle = _take_passed(loop, source)
         else:
             handle = _take_over(loop, source)
         try:
-            self.handle_accepted(handle)
+            self.handle_accepted(handle, ssl)
         except BaseException:
             handle.abort()
             raise
 
-    def handle_accepted(self, handle: StreamHandle) -> None:
+    def handle_accepted(self, handle: StreamHandle, ssl: Any = False) -> None:
         """Start a connection over a handle that was accepted."""
-        if self.max_connections is not None and len(self._connections) >= self.max_connections:
+        count = len(self._connections) + len(self._handshakes.transports)
+        if self.max_connections is not None and count >= self.max_connections:
             handle.close()
-            return
-        transport = Transport(handle)
+        elif context := as_context(ssl, True, handle):
+            self._handshakes.begin(handle, context)
+        else:
+            self._start(Transport(handle))
+
+    def _start(self, transport: Transport) -> None:
         try:
             protocol = _make_protocol(self._protocol_factory, self._timeout)
             self._connections[transport] = protocol
@@ -407,14 +442,20 @@ class Server(Endpoint):
 
     def accept(self, on: bool) -> None:
         """Accept connections, or let those who connect wait until this is called again."""
+        self._hold('the program', not on)
+
+    def _hold(self, why: str, on: bool) -> None:
+        """Accept nothing while there is a reason for that."""
+        (self._held_by.add if on else self._held_by.discard)(why)
         for listener in self._listeners:
-            listener.accept(on)
+            listener.accept(not self._held_by)
 
     def stop_listening(self) -> None:
-        """Accept no more; the connections that there are stay."""
+        """Accept no more; the connections that there are stay, but not half a TLS handshake."""
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener.close()
+        self._handshakes.abort()
 
     @switchpoint
     def run(self) -> None:

@@ -88,6 +88,20 @@ class ConnectTimeout(TransportError, Timeout):
         super().__init__(message, errno)
 
 
+class TlsError(TransportError):
+    """TLS has failed, and with it the connection."""
+
+    plain_http = False  # the peer has spoken HTTP, without TLS
+
+
+class CertificateError(TlsError):
+    """The peer's certificate could not be verified, or is for another name."""
+
+
+class TlsTruncated(TlsError):
+    """The connection has ended, but the peer had not said that it would: data may be missing."""
+
+
 class ResolverError(TransportError, socket.gaierror):
     """A name or a service could not be looked up; ``errno`` is one of getaddrinfo(3), EAI_*."""
 
@@ -174,7 +188,9 @@ _COMBINED: dict[type[OSError], type[TransportError]] = {
 _BY_ERRNO = {
     number: _COMBINED[builtin] for builtin, numbers in _BUILTINS.items() for number in numbers
 }
-_KINDS: list[type[TransportError]] = [TransportError, ConnectTimeout, ResolverError]
+_KINDS: list[type[TransportError]] = [
+    TransportError, ConnectTimeout, ResolverError, TlsError, CertificateError, TlsTruncated
+]  # fmt: skip
 _BY_NAME = {kind.__name__: kind for kind in _KINDS + list(_COMBINED.values())}
 
 

@@ -46,6 +46,12 @@ POLL_RECHECK = 1.0  # seconds until a fiber that waits for a descriptor sees tha
 SOCKET_CALLS = 64  # calls of one socket that need not wait before the other fibers get a turn
 ATTEMPT_DELAY = 0.25  # seconds between connection attempts (RFC 8305, section 5)
 
+# TLS.
+TLS_HANDSHAKE_TIMEOUT = 10.0  # seconds for a handshake
+TLS_HANDSHAKES = 1000  # of a server that may be under way; more wait to be accepted
+TLS_LINGER = 1.0  # seconds that close() gives a peer to say close_notify
+TLS_SESSIONS = 256  # of a client's context that are kept, to resume with
+
 # HTTP: what a peer may send.
 HTTP_LINE = 8192  # bytes of a request line
 HTTP_HEAD = 32768  # bytes of a whole head, its trailers included

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from itertools import chain, repeat
 from time import monotonic
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from . import limits, threads
 from ._native.poll import READABLE, WRITABLE
@@ -22,7 +22,10 @@ from .connect import RETRY_DELAYS
 from .errors import ResolverError, Timeout
 from .hub import get_hub, sleep, switchpoint
 from .readiness import Readiness
+from .ssl import as_context
 
+if TYPE_CHECKING:
+    from .tlssocket import TlsSocket
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
 
@@ -285,6 +288,41 @@ class Socket(_socket.socket):
         finally:
             if total and hasattr(file, 'seek'):
                 file.seek(offset + total)
+
+    # TLS.
+
+    @switchpoint
+    def wrap(
+        self, context: Any = True, server_side: bool = False, server_hostname: str | None = None
+    ) -> TlsSocket:
+        """Begin TLS, and return a socket that speaks it; this one is detached then.
+
+        *context* is a ``TlsContext``, one of the standard library, or True for a client that trusts
+        whom the system trusts. A client asks for *server_hostname*, for which the server's
+        certificate must be. The timeout holds for each wait of the handshake. If that fails, the
+        connection is closed.
+
+        :raises CertificateError: the peer's certificate is not trusted, or for another name.
+        :raises TlsError: the handshake has failed.
+        :raises TypeError: *context* is none.
+        :raises ValueError: it is for the other side, or there is no name to be checked.
+        :raises socket.timeout: it took too long.
+        """
+        from .tlssocket import TlsSocket
+
+        found = as_context(context, server_side, self)
+        if found is None:
+            raise ValueError(f'need a context or True, not {context!r}')
+        engine = found.make_engine(server_side, server_hostname)  # before anything is taken over
+        made = TlsSocket(self.family, self.type, self.proto, fileno=self.detach())
+        try:
+            made.settimeout(self._seconds)
+            made.begin(found, engine, server_side, server_hostname)
+            made.do_handshake()
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     # The end.
 

@@ -245,14 +245,6 @@ def test_a_socket_that_is_not_connected():
 # Protocols.
 
 
-def test_tls_is_refused(server):
-    with pytest.raises(ValueError, match='no TLS'):
-        create_connection(Recorder, ('127.0.0.1', 1), ssl=True)
-    with pytest.raises(ValueError, match='no TLS'):
-        server.listen(('127.0.0.1', 0), ssl=True)
-    assert server.addresses == []
-
-
 def test_a_factory_that_raises(server):
     def factory():
         raise ValueError('no protocol')

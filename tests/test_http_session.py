@@ -163,11 +163,6 @@ def test_a_url_that_is_no_string_is_refused():
         http.get(b'http://a/')
 
 
-def test_https_is_refused_as_long_as_there_is_no_tls():
-    with pytest.raises(ValueError, match='no TLS'):
-        http.get('https://localhost/')
-
-
 def test_files_go_as_multipart(session, tmp_path):
     path = tmp_path / 'notes.txt'
     path.write_bytes(b'from disk')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._gv import lib
-from ..errors import TransportError
+from ..errors import TlsError, TransportError
 
 _MISUSE = {
     lib.GV_ETHREAD: 'called from another thread than the one that made the loop',
@@ -15,6 +15,8 @@ def error_from(code: int, doing: str) -> Exception:
     """Return the exception for a negative *code*; *doing* completes "could not ..."."""
     if code in _MISUSE:
         return RuntimeError(f'could not {doing}: {_MISUSE[code]}')
+    if code == lib.GV_TLS_ERROR:
+        return TlsError(f'could not {doing}: TLS has failed')
     return TransportError.from_errno(code, doing)
 
 

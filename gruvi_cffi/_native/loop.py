@@ -232,6 +232,7 @@ def _closed(handle: Handle, _: int) -> None:
     del handle.loop.handles[handle.id]
     if handle.owner is not None:
         handle.owner.handle_closed()
+        handle.owner = None  # who mostly knows the handle; so both go without the collector
 
 
 # What only one type of handle reports is registered by its module.

@@ -11,6 +11,7 @@ from typing import Any, Callable, Optional, Union
 from .._gv import ffi, lib
 from .errors import check, error_from
 from .loop import DISPATCH, Handle, Loop
+from .tls import TlsEngine
 
 Buffer = Union[bytes, bytearray, memoryview]
 Address = Union[str, tuple[Any, ...]]  # of a Unix socket, or (host, port[, flow, scope])
@@ -36,12 +37,13 @@ class StreamHandle(Handle):
     *on_data* is called with the bytes of each read, straight from the drain; it may be changed at
     any time. Everything else is told to the *owner*: ``handle_connected(exc)``, ``handle_eof()``,
     ``handle_error(exc)``, ``handle_drain()``, ``handle_timeout(which)``,
-    ``handle_read_into(nbytes)``, and of a listener ``handle_accepted(handle)`` and
-    ``handle_paused(exc)``.
+    ``handle_read_into(nbytes)``, ``handle_tls(events)``, and of a listener
+    ``handle_accepted(handle)`` and ``handle_paused(exc)``.
     """
 
-    __slots__ = ('_flushing', '_into', '_lent', '_lent_done', 'on_data', 'put')
+    __slots__ = ('_flushing', '_into', '_lent', '_lent_done', '_tls', 'on_data', 'put')
 
+    reads_into = CAN_READ_INTO
     on_data: Callable[[bytes], object]
     # put(id, data, len(data)) is write() for less than LEND_SIZE bytes that never change, without
     # its checks: a negative result is an error that write() would raise. One for the whole loop.
@@ -55,6 +57,7 @@ class StreamHandle(Handle):
         self._lent: Optional[deque[Any]] = None  # memory that C sends from
         self._lent_done = 0
         self._flushing = False  # closed, but the queue still leaves
+        self._tls: Optional[TlsEngine] = None  # C needs it until handle_closed()
 
     def write(self, data: Buffer) -> int:
         """Queue *data*; return the size of the queue in bytes.
@@ -183,6 +186,47 @@ class StreamHandle(Handle):
         self.on_data = discard
         self._release_into()
 
+    # TLS; see csrc/tls_stream.h.
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether an engine is between the stream and its socket."""
+        return self._tls is not None
+
+    def start_tls(self, engine: TlsEngine, linger: float) -> None:
+        """Put *engine* between the stream and its socket, and begin the handshake.
+
+        ``close()`` then waits *linger* seconds at most for the peer's close_notify.
+
+        :raises TransportError: not connected, closed, or descriptors can be passed.
+        """
+        ms = round(linger * 1000)
+        # Ours first: a signal handler that raises must not leave C with what nobody holds.
+        self._tls = engine
+        rc = lib.gv_stream_tls_start(self._ptr, self.id, engine._ptr, ms)
+        if rc < 0:
+            self._tls = None
+        check(rc, 'start TLS')
+
+    def continue_tls(self) -> None:
+        """Go on with the handshake, after the engine was told what to use."""
+        check(lib.gv_stream_tls_continue(self._ptr, self.id), 'go on with the handshake')
+
+    def shutdown_tls(self) -> None:
+        """Say close_notify behind what is queued.
+
+        :raises TransportError: there was no handshake.
+        """
+        check(lib.gv_stream_tls_shutdown(self._ptr, self.id), 'end TLS')
+
+    def stop_tls(self) -> None:
+        """Go on without the engine, after both sides have said close_notify.
+
+        :raises TransportError: they have not.
+        """
+        check(lib.gv_stream_tls_stop(self._ptr, self.id), 'take TLS away')
+        self._tls = None
+
     def listen(self, backlog: int) -> None:
         """Accept connections; the kernel keeps up to *backlog* that were not accepted yet.
 
@@ -248,7 +292,13 @@ def _timeout(handle: StreamHandle, which: int) -> None:
         handle.owner.handle_timeout(which)
 
 
+def _tls(handle: StreamHandle, events: int) -> None:
+    if not handle.closed:
+        handle.owner.handle_tls(events)
+
+
 DISPATCH[lib.GV_ACCEPTED] = _accepted
 DISPATCH[lib.GV_READ_INTO] = _read_into
 DISPATCH[lib.GV_WRITTEN] = _written
 DISPATCH[lib.GV_TIMEOUT] = _timeout
+DISPATCH[lib.GV_TLS] = _tls

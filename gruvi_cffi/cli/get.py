@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import ssl
 import sys
 from collections.abc import Iterator
 from time import monotonic
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from .. import limits
 from ..errors import Error
 from ..http import HttpResponse, HttpSession, HttpTimeouts
+from ..ssl import create_default_context
 
 _WIDTH = 40  # of the bar
 _EVERY = 0.1  # seconds between two pictures of it
@@ -47,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--no-redirects', action='store_true', help='do not go where the server points to')
     add('--proxy', metavar='URL', help="by default, what the environment says; '' is none")
     add('--unix-socket', metavar='NAME')
+    add('-k', '--insecure', action='store_true', help='believe any certificate')
+    add('--cacert', metavar='FILE', help='trust these, instead of whom the system trusts')
+    add('--cert', metavar='FILE', help='our own certificate, with its key unless --key has that')
+    add('--key', metavar='FILE')
     add('--timeout', metavar='SECONDS', type=float, help='for all of it')
     add('--connect-timeout', metavar='SECONDS', type=float, default=limits.HTTP_CONNECT_TIMEOUT)
 
@@ -99,6 +105,7 @@ def _session_of(options: argparse.Namespace) -> HttpSession:
         name, _, password = options.user.partition(':')
         more['auth'] = name, password
     return HttpSession(
+        ssl=_context_of(options),
         headers=options.header,
         timeout=HttpTimeouts(connect=options.connect_timeout, total=options.timeout),
         unix=options.unix_socket,
@@ -106,6 +113,19 @@ def _session_of(options: argparse.Namespace) -> HttpSession:
         keepalive=0,
         **more,
     )
+
+
+def _context_of(options: argparse.Namespace) -> Any:
+    if not (options.insecure or options.cacert or options.cert):
+        return True
+    context = create_default_context(cafile=options.cacert)
+    context.set_alpn_protocols(['http/1.1'])
+    if options.cert:
+        context.load_cert_chain(options.cert, options.key)
+    if options.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _body_of(options: argparse.Namespace, stack: contextlib.ExitStack) -> dict[str, Any]:
@@ -136,22 +156,13 @@ def _bar(options: argparse.Namespace, path: Optional[str]) -> Optional[Bar]:
 def _write(response: HttpResponse, options: argparse.Namespace, path: Optional[str]) -> int:
     with response, _output(path) as file:
         if options.include:
-            file.write(
-                f'HTTP/{response.version} {response.status_code} {response.reason}\n'.encode()
-            )
-            for name, value in response.headers.pairs:
-                file.write(f'{name}: {value}\n'.encode())
-            file.write(b'\n')
+            lines = [f'HTTP/{response.version} {response.status_code} {response.reason}']
+            lines += [f'{name}: {value}' for name, value in response.headers.pairs]
+            file.write(''.join(f'{line}\n' for line in [*lines, '']).encode('latin-1'))
         for piece in response.iter_bytes():
             file.write(piece)
         file.flush()
     return 22 if options.fail and not response.ok else 0
-
-
-def _head_of(response: HttpResponse) -> bytes:
-    lines = [f'HTTP/{response.version} {response.status_code} {response.reason}']
-    lines += [f'{name}: {value}' for name, value in response.headers.pairs]
-    return ''.join(f'{line}\n' for line in [*lines, '']).encode('latin-1')
 
 
 @contextlib.contextmanager

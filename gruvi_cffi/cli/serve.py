@@ -16,6 +16,7 @@ from ..fibers import spawn
 from ..http import AccessLog, HttpOptions, HttpServer, StaticFiles
 from ..poll import wait_readable
 from ..signals import SignalReceiver
+from . import certificates
 from .binding import remove_stale, shared
 from .reloading import RELOAD, Watch, run_reloading
 from .workers import run_workers
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--reload', action='store_true', help='start again when a module changes; to develop with'
     )
+    certificates.add_arguments(parser)
     _add_proxies(parser)
     _add_limits(parser)
     parser.set_defaults(run=run)
@@ -129,12 +131,15 @@ def run(options: argparse.Namespace) -> int:
     try:
         _check(options)
         places = [_place_of(each) for each in options.bind or _passed_by_systemd()]
+        keys = certificates.ticket_keys(options)
         if options.reload:
-            return run_reloading(lambda leash: _serve(options, places, leash))
+            return run_reloading(lambda leash: _serve(options, places, keys, leash))
         if options.workers > 1:
             with shared(places) as places:
-                return run_workers(options.workers, lambda leash: _serve(options, places, leash))
-        return _serve(options, places)
+                return run_workers(
+                    options.workers, lambda leash: _serve(options, places, keys, leash)
+                )
+        return _serve(options, places, keys)
     except (ValueError, ImportError, AttributeError, OSError) as error:
         print(f'gruvi_cffi serve: {error}', file=sys.stderr)
         return 1
@@ -155,6 +160,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.reload and options.workers > 1:
         raise ValueError('--reload goes with one worker')
     _options_of(options)
+    certificates.context_of(options, None)
 
 
 def _options_of(options: argparse.Namespace) -> HttpOptions:
@@ -211,7 +217,9 @@ def load(target: str) -> tuple[Any, Callable[[Any], Any] | None]:
     return found, None
 
 
-def _serve(options: argparse.Namespace, places: list[Any], leash: int | None = None) -> int:
+def _serve(
+    options: argparse.Namespace, places: list[Any], keys: bytes | None, leash: int | None = None
+) -> int:
     watch = Watch() if options.reload else None
     try:
         application, adapter = load(options.target)
@@ -227,25 +235,32 @@ def _serve(options: argparse.Namespace, places: list[Any], leash: int | None = N
     )
     if options.healthz:
         server.handler = _with_health(server.handler, options.healthz)
+    context = certificates.context_of(options, keys)
     for place in places:
-        if isinstance(place, int):
-            server.listen(socket.socket(fileno=os.dup(place)))
-        else:
-            if isinstance(place, str):
-                remove_stale(place)
-            server.listen(place, reuse_port=options.workers > 1 and isinstance(place, tuple))
-    for address in server.addresses:
-        logging.getLogger('gruvi_cffi').info('serving %s on %s', options.target, _name(address))
-    if watch is not None:
-        watch.spawn()
-    _run(server, options.timeout_graceful, leash)
+        _listen(server, place, context, options.workers > 1)
+    with certificates.reloading(context):
+        for address in server.addresses:
+            where = _name(address, 'https' if context else 'http')
+            logging.getLogger('gruvi_cffi').info('serving %s on %s', options.target, where)
+        if watch is not None:
+            watch.spawn()
+        _run(server, options.timeout_graceful, leash)
     return RELOAD if watch is not None and watch.changed else 0
 
 
-def _name(address: Any) -> str:
+def _listen(server: HttpServer, place: Any, context: Any, shares: bool) -> None:
+    if isinstance(place, int):
+        server.listen(socket.socket(fileno=os.dup(place)), ssl=context)
+        return
+    if isinstance(place, str):
+        remove_stale(place)
+    server.listen(place, ssl=context, reuse_port=shares and isinstance(place, tuple))
+
+
+def _name(address: Any, scheme: str) -> str:
     if isinstance(address, tuple):
         host = f'[{address[0]}]' if ':' in address[0] else address[0]
-        return f'http://{host}:{address[1]}'
+        return f'{scheme}://{host}:{address[1]}'
     return f'unix:{address}'
 
 

@@ -46,11 +46,15 @@ class Leash:
 def run_workers(count: int, work: Work) -> int:
     """Run *work* in *count* processes until SIGTERM or SIGINT, and return the exit status.
 
-    Workers are told by SIGTERM, and by SIGKILL if a second signal comes. One that dies is started
-    again, after a pause if it died too soon; if that was one of the first, all end.
+    Workers are told by SIGTERM, and by SIGKILL if a second signal comes. SIGHUP is passed on to
+    them. One that dies is started again, after a pause if it died too soon; if that was one of the
+    first, all end.
     """
     workers: dict[int, float] = {}  # pid: when it began
     previous = {each: signal.signal(each, _stop) for each in (signal.SIGTERM, signal.SIGINT)}
+    previous[signal.SIGHUP] = signal.signal(
+        signal.SIGHUP, lambda number, frame: tell(tuple(workers), signal.SIGHUP)
+    )
     leash = Leash()
     try:
         return _keep(count, work, workers, leash)
@@ -105,6 +109,7 @@ def start_worker(work: Work, leash: Leash) -> int:
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it knows what to do then
         code = work(leash.take())
     except BaseException as error:
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):

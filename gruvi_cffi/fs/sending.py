@@ -14,6 +14,7 @@ from ..poll import wait_writable
 from ..transports import Transport
 
 _LARGEST = 1 << 20  # bytes of one request
+_PIECE = 1 << 18  # bytes that are read at once where the kernel cannot send them
 
 
 @switchpoint
@@ -30,7 +31,7 @@ def sendfile(
     *target* is a Transport, or a Stream over one, for TCP or a Unix socket; the file goes behind
     what was written to it, and nobody else may write meanwhile. *file* is a descriptor, or
     something with one; where it stands does not matter, and does not change. Nothing is copied
-    where the kernel can do without.
+    where the kernel can do without; with TLS, everything is.
 
     :raises Timeout: it was not sent in *timeout* seconds, or the peer took nothing for *stall*
         seconds; a part may have been sent.
@@ -45,9 +46,9 @@ def sendfile(
     waiting = _Waiting(None if timeout is None else monotonic() + timeout, stall)
     source = file if isinstance(file, int) else file.fileno()
     with contextlib.ExitStack() as stack:
-        sender = _Sender(transport.get_extra_info('handle').fileno(), source)
+        sender = (_Sender if transport.tls is None else _Copier)(transport, source)
         stack.callback(sender.close)
-        sender.send_queue(transport, waiting)
+        sender.send_queue(waiting)
         sent = 0
         while count is None or sent < count:
             most = _LARGEST if count is None else min(_LARGEST, count - sent)
@@ -79,8 +80,9 @@ class _Sender:
     So what others close meanwhile, and its number used again, is neither read nor written.
     """
 
-    def __init__(self, sink: int, source: int) -> None:
-        self._sink = os.dup(sink)
+    def __init__(self, transport: Transport, source: int) -> None:
+        self._transport = transport
+        self._sink = os.dup(transport.get_extra_info('handle').fileno())
         try:
             self._source = os.dup(source)
         except BaseException:
@@ -88,12 +90,14 @@ class _Sender:
             raise
         self._call: Future | None = None  # under way
 
-    def send_queue(self, transport: Transport, waiting: _Waiting) -> None:
-        while transport.get_write_buffer_size():
+    def send_queue(self, waiting: _Waiting) -> None:
+        """Wait until what was written has left."""
+        while self._transport.get_write_buffer_size():
             waiting.once_writable(self._sink)
             sleep(0)  # the next turn sends it
 
     def send(self, offset: int, most: int, waiting: _Waiting) -> int:
+        """Send up to *most* bytes from *offset* on; return how many were."""
         while True:
             # In a thread, because the disk may be slow. Not by uv_fs_sendfile(): where
             # copy_file_range() refuses a socket, libuv 1.44 copies, and waits for the peer.
@@ -116,3 +120,19 @@ class _Sender:
         else:
             call, self._call = self._call, None
             call.add_done_callback(self.close)
+
+
+class _Copier(_Sender):
+    """Sends through the transport, which encrypts."""
+
+    def send(self, offset: int, most: int, waiting: _Waiting) -> int:
+        size = min(most, _PIECE)
+        self._call = get_io_pool().submit(os.pread, self._source, size, offset)
+        try:
+            data: bytes = self._call.result(waiting.left())
+        finally:
+            if self._call.done():
+                self._call = None
+        self._transport.write(data)
+        self.send_queue(waiting)
+        return len(data)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from ..connect import Target
 from ..endpoints import Client
 from ..hub import switchpoint
 from .errors import HttpError
 from .httprequest import Body
 from .message import HttpMessage
 from .requesting import HttpClientProtocol
+from .secure import https_context
 
 
 class HttpClient(Client):
@@ -29,6 +32,11 @@ class HttpClient(Client):
         if not isinstance(self.protocol, HttpClientProtocol):
             raise HttpError('not connected')
         return self.protocol
+
+    @switchpoint
+    def connect(self, address: Target, ssl: Any = False, **kwargs: Any) -> None:
+        """Connect to *address*; see ``Client.connect()``. With *ssl* True, ALPN says HTTP/1.1."""
+        super().connect(address, ssl=ssl and https_context(ssl), **kwargs)
 
     @switchpoint
     def request(

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..endpoints import create_connection
 from ..errors import Timeout, TransportError
+from ..handshakes import start_tls
 from ..hub import switchpoint
 from ..transports import DEADLINE_WRITE
 from .errors import ConnectError, HttpError
@@ -17,20 +18,26 @@ from .timeouts import Clock
 
 
 @switchpoint
-def open_connection(route: Route, clock: Clock, until: float | None) -> HttpClientProtocol:
+def open_connection(
+    route: Route, context: Any, clock: Clock, until: float | None
+) -> HttpClientProtocol:
     """Return a connection that goes *route*; *until* is in seconds of the monotonic clock.
+
+    *context* is for TLS: with a server, with a proxy, and through that with a server.
 
     :raises ConnectError: there is none.
     :raises HttpTimeout: it was not there in time.
-    :raises ValueError: the scheme is https, but this version has no TLS.
     """
-    if route.scheme == 'https':
-        raise ValueError(f'this version has no TLS: cannot ask {route.host} by https')
     proxy = route.proxy
     address: Any = route.unix or ((proxy.host, proxy.port) if proxy else (route.host, route.port))
+    secure = proxy.secure if proxy else route.scheme == 'https'
     try:
         transport, protocol = create_connection(
-            HttpClientProtocol, address, timeout=_left(until, clock)
+            HttpClientProtocol,
+            address,
+            ssl=secure and context,
+            server_hostname=proxy.host if proxy else route.host,
+            timeout=_left(until, clock),
         )
     except Timeout:
         raise clock.connect_error() from None
@@ -39,7 +46,12 @@ def open_connection(route: Route, clock: Clock, until: float | None) -> HttpClie
     try:
         if proxy is not None and proxy.tunnel:
             protocol = _tunnel(protocol, route, proxy, _left(until, clock), clock)
+            if route.scheme == 'https':
+                start_tls(transport, context, False, route.host, timeout=_left(until, clock))
         transport.set_deadline(DEADLINE_WRITE, clock.timeouts.write)
+    except Timeout:
+        transport.abort()
+        raise clock.connect_error() from None
     except TransportError as error:
         transport.abort()
         raise ConnectError(f'the connection to {route} broke: {error}') from error

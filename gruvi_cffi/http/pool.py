@@ -19,13 +19,16 @@ from .timeouts import Clock
 class Pool:
     """Lends connections: *each* to one origin at most, *total* in all, kept for *idle* seconds.
 
+    *context* is for those over TLS.
+
     One that is lent belongs to a single request until it is given back.
     """
 
-    def __init__(self, each: int, total: int, idle: float) -> None:
+    def __init__(self, each: int, total: int, idle: float, context: Any) -> None:
         self._each = each
         self._total = total
         self._idle_seconds = idle
+        self._context = context
         self._hub = get_hub()
         self._closed = False
         # Of each route: connections that wait to be lent, with the time they were given back;
@@ -63,7 +66,7 @@ class Pool:
             self._wait(route, clock, until, waited)
             waited = True
         try:
-            protocol = open_connection(route, clock, until)
+            protocol = open_connection(route, self._context, clock, until)
         except BaseException:
             self._forget(route)
             raise

@@ -58,8 +58,6 @@ class PreparedRequest:
             where = url_of(location, str(self.where))
         except ValueError as error:
             raise RedirectError(f'{self.url} redirects to nowhere: {error}') from None
-        if where.scheme == 'https':
-            raise RedirectError(f'{self.url} redirects to {where}, but this version has no TLS')
         if self.where.scheme == 'https' and where.scheme == 'http':
             raise RedirectError(f'{self.url} redirects to {where}, which is not secure')
         where = where if where.fragment else where._replace(fragment=self.where.fragment)

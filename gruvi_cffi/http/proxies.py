@@ -11,12 +11,16 @@ from .urls import Url, url_of
 
 
 class Proxy(NamedTuple):
-    """A proxy for HTTP at ``(host, port)``; *tunnel*: requests go through it by CONNECT."""
+    """A proxy for HTTP at ``(host, port)``.
+
+    *tunnel*: requests go through it by CONNECT; *secure*: it is spoken to over TLS.
+    """
 
     host: str
     port: int
     credentials: Optional[str] = None
     tunnel: bool = False
+    secure: bool = False
 
     def __str__(self) -> str:
         return f'[{self.host}]:{self.port}' if ':' in self.host else f'{self.host}:{self.port}'
@@ -30,10 +34,8 @@ def proxy_of(given: Union[Proxy, str, None], tunnel: bool = False) -> Optional[P
     if given is None or isinstance(given, Proxy):
         return given
     url = url_of(given if '://' in given else f'http://{given}')
-    if url.scheme != 'http':
-        raise ValueError(f'a proxy is reached by http, not as {given!r}')
     credentials = basic(*url.userinfo) if any(url.userinfo) else None
-    return Proxy(url.host, url.port, credentials, tunnel)
+    return Proxy(url.host, url.port, credentials, tunnel, url.scheme == 'https')
 
 
 class Environment:

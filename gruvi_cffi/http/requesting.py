@@ -29,6 +29,7 @@ from .errors import (
 )  # fmt: skip
 from .httprequest import Body, HttpRequest
 from .message import RESPONSE, RESPONSE_LIMITS, BodyBuffer, HttpMessage
+from .status import HTTP_PORT, HTTPS_PORT
 
 _WHOLE = [engine.HEAD, engine.DATA, engine.END]
 
@@ -238,7 +239,8 @@ class HttpClientProtocol(HttpConnection):
             return name or 'localhost'
         name = name or peer[0]
         name = f'[{name}]' if ':' in name else name
-        return name if peer[1] == 80 else f'{name}:{peer[1]}'
+        port = HTTP_PORT if self.transport.tls is None else HTTPS_PORT
+        return name if peer[1] == port else f'{name}:{peer[1]}'
 
     @property
     def done(self) -> bool:

@@ -6,16 +6,30 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 from .. import limits
-from .._native.stream import StreamHandle
 from ..endpoints import Server, wait_closed
 from ..hub import sleep, switchpoint
 from ..transports import Transport
+from ..transports.tls import TlsTransport
 from .accesslog import AccessLog
 from .forwarding import ProxyHeaders, ProxyProtocol
 from .httpoptions import HttpOptions
 from .serving import Handler, HttpServerProtocol
 from .trusting import Trusted
 from .wsgi import WsgiAdapter
+
+
+class HttpsTransport(TlsTransport):
+    """Over TLS, with a word for those who do not know that."""
+
+    answer_to_http = (
+        b'HTTP/1.1 400 Bad Request\r\n'
+        b'Content-Type: text/plain; charset=utf-8\r\n'
+        b'Content-Length: 59\r\n'
+        b'Connection: close\r\n\r\n'
+        b'This is a port for HTTPS: the URL has to begin with https.\n'
+    )
+
+    __slots__ = ()
 
 
 class HttpServer(Server):
@@ -27,6 +41,7 @@ class HttpServer(Server):
     """
 
     default_adapter: Callable[..., Handler] = WsgiAdapter
+    tls_transport = HttpsTransport
 
     def __init__(
         self,
@@ -51,8 +66,8 @@ class HttpServer(Server):
             self._make_proxied if self.options.proxy_protocol else self._make_protocol, timeout
         )
 
-    def handle_accepted(self, handle: StreamHandle) -> None:
-        super().handle_accepted(handle)
+    def _start(self, transport: Transport) -> None:
+        super()._start(transport)
         if len(self._connections) >= self.options.connections and not self._full:
             self._full = True
             self.accept(False)

@@ -26,6 +26,7 @@ from .prepared import PreparedRequest, merge
 from .proxies import Environment, Proxy, Route, proxy_of, route_to
 from .received import HttpResponse
 from .requesting import HttpClientProtocol
+from .secure import https_context
 from .timeouts import Clock, HttpTimeouts, Timeouts, timeouts_of
 from .urls import Params, Url, url_of
 
@@ -62,10 +63,11 @@ class HttpSession:
     *headers*; *params* of the query; *cookies*, a mapping or a ``http.cookiejar.CookieJar``;
     *auth*, (user, password) or what is called with each request, as a ``BearerAuth``; *timeout*, an
     ``HttpTimeouts``, or seconds for each of its parts but the total; *proxy*, a URL or a ``Proxy``,
-    by default what the environment says, None for none; *unix*, the name of a Unix socket to which
-    all goes; *follow_redirects*, up to *max_redirects* of them; *hooks*, which maps 'request' and
-    'response' to what is called with each of them, redirections included; *max_content*, the bytes
-    that a response may have which is no stream.
+    by default what the environment says, None for none; *ssl*, a context, True for one that trusts
+    whom the system trusts, or a function; *unix*, the name of a Unix socket to which all goes;
+    *follow_redirects*, up to *max_redirects* of them; *hooks*, which maps 'request' and 'response'
+    to what is called with each of them, redirections included; *max_content*, the bytes that a
+    response may have which is no stream.
 
     Of connections there are up to *max_per_origin* to one origin, and *max_connections* in all; who
     needs one more waits. They are kept for *keepalive* seconds, not at all if that is 0.
@@ -86,6 +88,7 @@ class HttpSession:
         auth: Auth = None,
         timeout: Timeouts = _DEFAULT,
         proxy: Proxy | str | None = _UNSET,
+        ssl: Any = True,
         unix: str | None = None,
         follow_redirects: bool = True,
         max_redirects: int = limits.HTTP_REDIRECTS,
@@ -109,7 +112,7 @@ class HttpSession:
         self._max_redirects = max_redirects
         self._hooks = _hooks_of(hooks)
         self._max_content = max_content
-        self._pool = Pool(max_per_origin, max_connections, keepalive)
+        self._pool = Pool(max_per_origin, max_connections, keepalive, https_context(ssl))
 
     def __enter__(self) -> HttpSession:
         return self

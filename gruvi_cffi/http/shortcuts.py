@@ -9,14 +9,14 @@ from .bodies import Data
 from .received import HttpResponse
 from .session import HttpSession
 
-_OF_SESSION = frozenset({'proxy', 'unix', 'max_redirects', 'hooks', 'max_content'})
+_OF_SESSION = frozenset({'proxy', 'ssl', 'unix', 'max_redirects', 'hooks', 'max_content'})
 
 
 @switchpoint
 def request(method: str, url: str, **kwargs: Any) -> HttpResponse:
     """Send a request; arguments and errors are those of ``HttpSession.request()``.
 
-    *proxy*, *unix*, *max_redirects*, *hooks* and *max_content* are those of a session.
+    *proxy*, *ssl*, *unix*, *max_redirects*, *hooks* and *max_content* are those of a session.
     """
     of_session = {name: kwargs.pop(name) for name in _OF_SESSION & kwargs.keys()}
     return HttpSession(keepalive=0, **of_session).request(method, url, **kwargs)

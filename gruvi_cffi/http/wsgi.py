@@ -95,16 +95,18 @@ class WsgiAdapter:
         """Return what all environs of a connection have in common."""
         here = transport.get_extra_info('sockname')
         has_port = isinstance(here, tuple)
+        scheme = 'http' if transport.tls is None else 'https'
         return {
+            **({} if transport.tls is None else _tls_environ(transport.tls)),
             'SCRIPT_NAME': '',
             'SERVER_NAME': self._server_name or (here[0] if has_port else here),
             'SERVER_PORT': str(here[1]) if has_port else '',
             'SERVER_SOFTWARE': NAME,
             'REMOTE_ADDR': peer[0] if isinstance(peer, tuple) else '',
             'REMOTE_PORT': str(peer[1]) if isinstance(peer, tuple) else '',
-            'REQUEST_SCHEME': 'http',
+            'REQUEST_SCHEME': scheme,
             'wsgi.version': (1, 0),
-            'wsgi.url_scheme': 'http',
+            'wsgi.url_scheme': scheme,
             'wsgi.errors': ErrorStream(),
             'wsgi.multithread': True,
             'wsgi.multiprocess': True,
@@ -113,6 +115,18 @@ class WsgiAdapter:
             'gruvi.sockname': here,
             'gruvi.peername': transport.get_extra_info('peername'),
         }
+
+
+def _tls_environ(tls: Any) -> Environ:
+    """Return what Apache's mod_ssl calls so, which applications look for."""
+    name, _, bits = tls.cipher()
+    return {
+        'HTTPS': 'on',
+        'SSL_PROTOCOL': tls.version(),
+        'SSL_CIPHER': name,
+        'SSL_CIPHER_USEKEYSIZE': str(bits),
+        'gruvi.tls': tls,
+    }
 
 
 def environ_of(message: HttpMessage, environ: Environ) -> Environ:

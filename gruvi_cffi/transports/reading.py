@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Optional
 
-from .._native.stream import CAN_READ_INTO, StreamHandle
+from .._native.stream import StreamHandle
 from ..errors import TransportError
 from .base import OPEN, BaseTransport
 
@@ -47,8 +47,7 @@ class ReadingTransport(BaseTransport):
         self._check_readable()
         if self.is_reading():
             self._paused = True
-            self._shut_gate()
-            self._handle.read_stop()
+            self._read_no_more()
 
     def resume_reading(self) -> None:
         """Read on; what has come meanwhile is delivered first, in the next turn. Twice is once.
@@ -71,6 +70,10 @@ class ReadingTransport(BaseTransport):
         else:
             self._open_gate()
             self._handle.read_start()
+
+    def _read_no_more(self) -> None:
+        self._shut_gate()
+        self._handle.read_stop()
 
     def _open_gate(self) -> None:
         if self._held or not self.is_reading():
@@ -129,7 +132,7 @@ class ReadingTransport(BaseTransport):
         return buffer
 
     def _offer_buffer(self) -> None:
-        if CAN_READ_INTO and self.is_reading():
+        if self._handle.reads_into and self.is_reading():
             self._offered = self._next_buffer(-1)
             self._handle.read_into(self._offered)
 
@@ -177,7 +180,8 @@ class ReadingTransport(BaseTransport):
     @property
     def can_read_into(self) -> bool:
         """True if ``read_into()`` may be called now."""
-        return CAN_READ_INTO and not self._buffered and self.is_reading() and not self._held
+        reads = self._handle.reads_into and self.is_reading()
+        return reads and not self._buffered and not self._held
 
     def read_into(
         self, view: memoryview | None, filled: Callable[[int], object] | None = None

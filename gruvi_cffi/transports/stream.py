@@ -17,10 +17,12 @@ from .._native.tty import TtyHandle
 from ..errors import TransportError
 from .base import CLOSED, CLOSING, NEW, OPEN, log
 from .reading import ReadingTransport
+from .secured import SecurableTransport
+from .tlsinfo import TlsInfo
 from .view import TransportSocket
 
 
-class Transport(ReadingTransport):
+class Transport(SecurableTransport):
     """Moves bytes between a stream handle and a protocol.
 
     The protocol is duck-typed: one written for asyncio will do, with ``data_received()`` or, as an
@@ -110,6 +112,8 @@ class Transport(ReadingTransport):
 
     def _write(self, data: Buffer) -> int:
         if not self._writable:
+            if self._layer is not None and self._layer.holds:
+                return self._layer.hold(data)
             self._refuse()
             return 0
         try:
@@ -157,8 +161,11 @@ class Transport(ReadingTransport):
     def write_eof(self) -> None:
         """Send EOF behind what is queued; reading goes on. Twice is once.
 
-        :raises TransportError: not started, not for writing, closed, or broken.
+        :raises TransportError: not started, not for writing, closed, or broken; or it has TLS,
+            whose peers take that for the end.
         """
+        if self._layer is not None:
+            raise TransportError('there is no EOF for one direction in TLS')
         if self._writable and self._mode == 'w':
             self.close()  # pipes cannot be half-closed, and there is no other half
         elif self._writable:
@@ -168,8 +175,8 @@ class Transport(ReadingTransport):
             self._refuse()
 
     def can_write_eof(self) -> bool:
-        """Return True: every stream can be half-closed."""
-        return True
+        """Return whether the connection can be half-closed: not with TLS."""
+        return self._layer is None
 
     def _refuse(self) -> None:
         """Raise why nothing can be written, unless the protocol does not want to know."""
@@ -197,6 +204,8 @@ class Transport(ReadingTransport):
         self._check_started()
         if self._state != OPEN:
             return
+        if self._layer is not None and self._layer.holds:
+            self._error = self._layer.lost()
         self._begin_to_close()
         if self._handle.write_queue_size and not self.patient:
             self._handle.set_deadline(DEADLINE_WRITE, limits.FLUSH_TIMEOUT)
@@ -218,6 +227,8 @@ class Transport(ReadingTransport):
         self._break(error)
 
     def handle_timeout(self, which: int) -> None:
+        if self._is_handshake_late(which):
+            return
         expired = getattr(self._protocol, 'deadline_expired', None)
         if expired is None or self._state != OPEN:
             doing = 'read' if which == DEADLINE_READ else 'send what was queued'
@@ -238,9 +249,11 @@ class Transport(ReadingTransport):
         ``peername``, ``sockname``, ``socket`` (a TransportSocket), ``handle``, ``server_hostname``,
         ``pipe`` (the handle, of anything but TCP), of a Unix socket on Linux ``unix_creds``: the
         peer's (pid, uid, gid), and of a terminal ``winsize``: the window's (columns, lines), an
-        ``os.terminal_size``. Of a closed transport only the names are known.
+        ``os.terminal_size``. With TLS also ``sslcontext``, ``ssl_object`` (a TlsInfo; ``ssl`` is
+        the same), ``peercert``, ``cipher``, ``compression``, ``alpn_protocol`` and ``tls_version``.
+        Of a closed transport only the names and what belongs to TLS are known.
         """
-        look_up = _EXTRA.get(name)
+        look_up = _EXTRA.get(name) or (_TLS_EXTRA.get(name) if self._layer is not None else None)
         if look_up is None:
             return default
         try:
@@ -285,6 +298,18 @@ _WHY = {
     OPEN: 'was started already',
     CLOSING: 'is closing',
     CLOSED: 'was closed',
+}
+
+_TLS_EXTRA: dict[str, Callable[[Transport], Any]] = {
+    'alpn_protocol': lambda transport: TlsInfo(transport._layer).selected_alpn_protocol(),
+    'cipher': lambda transport: TlsInfo(transport._layer).cipher(),
+    'compression': lambda transport: TlsInfo(transport._layer).compression(),
+    'peercert': lambda transport: TlsInfo(transport._layer).getpeercert(),
+    'ssl': lambda transport: transport.tls,
+    'ssl_object': lambda transport: transport.tls,
+    'sslcontext': lambda transport: TlsInfo(transport._layer).context,
+    'sslctx': lambda transport: TlsInfo(transport._layer).context,
+    'tls_version': lambda transport: TlsInfo(transport._layer).version(),
 }
 
 _EXTRA: dict[str, Callable[[Transport], Any]] = {

@@ -1,0 +1,326 @@
+#include "csrc/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_llong live;
+
+/* OpenSSL's callbacks. */
+
+/* A peer may send key updates and tickets for ever, which cost us more than it. */
+static void message_came(int sent, int version, int type, const void *data, size_t len, SSL *ssl,
+                         void *arg) {
+    gv_tls *tls = arg;
+
+    (void) version, (void) data, (void) len;
+    if (sent || type != SSL3_RT_HANDSHAKE || !SSL_is_init_finished(ssl))
+        return;
+    tls->idle++;
+    tls->flooded = tls->flooded || tls->idle > GV_TLS_IDLE_MESSAGES;
+}
+
+/* RFC 6066, 3: a list of names, of which ours is the first and of type 0. */
+static char *server_name(SSL *ssl) {
+    const unsigned char *data;
+    size_t size, len;
+    char *name;
+
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &size) != 1 || size < 5)
+        return NULL;
+    len = (size_t) data[3] << 8 | data[4];
+    if (data[2] != TLSEXT_NAMETYPE_host_name || len > size - 5 || len > TLSEXT_MAXLEN_host_name ||
+        memchr(data + 5, 0, len) != NULL)
+        return NULL;
+    name = malloc(len + 1);
+    if (name == NULL)
+        return NULL;
+    memcpy(name, data + 5, len);
+    name[len] = 0;
+    return name;
+}
+
+int gv_tls_hello_came(SSL *ssl, int *alert, void *unused) {
+    gv_tls *tls = SSL_get_app_data(ssl);
+
+    (void) alert, (void) unused;
+    if (!tls->ask || tls->asked)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    tls->asked = true;
+    tls->name = server_name(ssl);
+    return SSL_CLIENT_HELLO_RETRY;
+}
+
+int gv_tls_session_came(SSL *ssl, SSL_SESSION *session) {
+    gv_tls *tls = SSL_get_app_data(ssl);
+
+    SSL_SESSION_free(tls->session);
+    tls->session = session;
+    tls->fresh = true;
+    return 1; /* we keep it */
+}
+
+/* Errors. */
+
+static int fail(gv_tls *tls, gv_tls_why why, const char *text) {
+    if (tls->error == NULL) {
+        tls->error = strdup(text);
+        tls->why = why;
+    }
+    return GV_TLS_ERROR;
+}
+
+static int fail_by_queue(gv_tls *tls) {
+    long verified = SSL_get_verify_result(tls->ssl);
+    unsigned long code = ERR_peek_error();
+    int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    char text[GV_TLS_ERROR_SIZE] = "out of memory";
+
+    gv_tls_drain_errors(text, sizeof(text));
+    if (tls->flooded)
+        return fail(tls, GV_TLS_PROTOCOL,
+                    SSL_is_init_finished(tls->ssl) ? "too many messages without data"
+                                                   : "too many bytes in the handshake");
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
+        snprintf(text, sizeof(text), "certificate verify failed: %s",
+                 X509_verify_cert_error_string(verified));
+        return fail(tls, GV_TLS_CERTIFICATE, text);
+    }
+    if (reason == SSL_R_INVALID_STATUS_RESPONSE)
+        return fail(tls, GV_TLS_CERTIFICATE,
+                    "certificate verify failed: the stapled OCSP response does not vouch for it");
+    if (reason == SSL_R_HTTP_REQUEST)
+        return fail(tls, GV_TLS_HTTP, "a request in plain HTTP");
+    return fail(tls, GV_TLS_PROTOCOL, text);
+}
+
+/* Say what an operation's result means. OpenSSL keeps errors in a queue for each thread,
+ * and SSL_get_error() believes whatever lies there: it is empty before and behind. */
+static int finish(gv_tls *tls, int rc) {
+    if (rc > 0)
+        return rc;
+    switch (SSL_get_error(tls->ssl, rc)) {
+    case SSL_ERROR_WANT_READ:
+        return GV_TLS_WANT_READ;
+    case SSL_ERROR_WANT_CLIENT_HELLO_CB:
+        return GV_TLS_HELLO;
+    case SSL_ERROR_ZERO_RETURN:
+        return GV_TLS_EOF;
+    default:
+        return fail_by_queue(tls);
+    }
+}
+
+/* Making one. */
+
+static bool set_hostname(SSL *ssl, const char *hostname, bool check) {
+    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+    size_t len = strlen(hostname);
+    char name[TLSEXT_MAXLEN_host_name + 1];
+
+    if (len == 0 || len > TLSEXT_MAXLEN_host_name)
+        return false;
+    if (X509_VERIFY_PARAM_set1_ip_asc(param, hostname) == 1) {
+        if (!check)
+            X509_VERIFY_PARAM_set1_ip(param, NULL, 0);
+        return true;
+    }
+    memcpy(name, hostname, len + 1);
+    if (name[len - 1] == '.') /* the root, which certificates and SNI do without */
+        name[--len] = 0;
+    SSL_set_hostflags(ssl,
+                      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    return len > 0 && SSL_set_tlsext_host_name(ssl, name) == 1 &&
+           (!check || SSL_set1_host(ssl, name) == 1);
+}
+
+static void set_session(SSL *ssl, const unsigned char *data, int64_t len) {
+    SSL_SESSION *session = d2i_SSL_SESSION(NULL, &data, (long) len);
+
+    if (session != NULL)
+        SSL_set_session(ssl, session); /* it is only an offer */
+    SSL_SESSION_free(session);
+}
+
+static bool set_up(gv_tls *tls, const gv_tls_ctx *ctx, const char *hostname, bool check) {
+    BIO *bio = gv_tls_bio_new(tls);
+
+    if (bio == NULL)
+        return false;
+    SSL_set_bio(tls->ssl, bio, bio);
+    SSL_set_app_data(tls->ssl, (char *) tls);
+    SSL_set_msg_callback(tls->ssl, message_came);
+    SSL_set_msg_callback_arg(tls->ssl, tls);
+    tls->ask = ctx->ask;
+    if (ctx->server) {
+        SSL_set_accept_state(tls->ssl);
+        return true;
+    }
+    SSL_set_connect_state(tls->ssl);
+    if (ctx->check_staple && SSL_set_tlsext_status_type(tls->ssl, TLSEXT_STATUSTYPE_ocsp) != 1)
+        return false;
+    return hostname == NULL || set_hostname(tls->ssl, hostname, check);
+}
+
+gv_tls *gv_tls_new(gv_tls_ctx *ctx, const char *hostname, int check, const unsigned char *session,
+                   int64_t len) {
+    gv_tls *tls = calloc(1, sizeof(*tls));
+
+    if (tls == NULL)
+        return NULL;
+    live++;
+    tls->ssl = SSL_new(ctx->ssl);
+    if (tls->ssl == NULL || !set_up(tls, ctx, hostname, check != 0)) {
+        gv_tls_free(tls);
+        tls = NULL;
+    } else if (session != NULL) {
+        set_session(tls->ssl, session, len);
+    }
+    ERR_clear_error();
+    return tls;
+}
+
+void gv_tls_free(gv_tls *tls) {
+    if (tls == NULL)
+        return;
+    SSL_free(tls->ssl);
+    SSL_SESSION_free(tls->session);
+    gv_tls_bytes_clear(&tls->in);
+    gv_tls_bytes_clear(&tls->out);
+    free(tls->name);
+    free(tls->error);
+    free(tls);
+    live--;
+}
+
+int64_t gv_tls_live(void) {
+    return live;
+}
+
+/* The peer's side. */
+
+int gv_tls_feed(gv_tls *tls, const char *data, int64_t len) {
+    if (tls->error != NULL)
+        return GV_TLS_ERROR;
+    return gv_tls_bytes_append(&tls->in, data, (size_t) len) < 0
+               ? fail(tls, GV_TLS_PROTOCOL, "out of memory")
+               : 0;
+}
+
+void gv_tls_lend(gv_tls *tls, const char *data, size_t len) {
+    tls->lent = data;
+    tls->lent_len = len;
+}
+
+int gv_tls_keep(gv_tls *tls) {
+    size_t len = tls->lent_len;
+
+    tls->lent_len = 0;
+    return len == 0 ? 0 : gv_tls_feed(tls, tls->lent, (int64_t) len);
+}
+
+bool gv_tls_has_input(const gv_tls *tls) {
+    return tls->error == NULL && (tls->in.len > 0 || SSL_pending(tls->ssl) > 0);
+}
+
+int gv_tls_eof(gv_tls *tls) {
+    if (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN)
+        return 0;
+    return fail(tls, GV_TLS_TRUNCATED,
+                SSL_is_init_finished(tls->ssl) ? "the peer has closed without a close_notify"
+                                               : "the peer has closed during the handshake");
+}
+
+int64_t gv_tls_take(gv_tls *tls, char *data, int64_t len) {
+    return (int64_t) gv_tls_bytes_take(&tls->out, data, (size_t) len);
+}
+
+int64_t gv_tls_rest(gv_tls *tls, char *data, int64_t len) {
+    return (int64_t) gv_tls_bytes_take(&tls->in, data, (size_t) len);
+}
+
+int64_t gv_tls_out(const gv_tls *tls) {
+    return (int64_t) tls->out.len;
+}
+
+int64_t gv_tls_in(const gv_tls *tls) {
+    return (int64_t) tls->in.len;
+}
+
+/* The program's side. */
+
+int gv_tls_handshake(gv_tls *tls) {
+    int rc;
+
+    if (tls->error != NULL)
+        return GV_TLS_ERROR;
+    ERR_clear_error();
+    rc = finish(tls, SSL_do_handshake(tls->ssl));
+    return rc > 0 ? 0 : rc;
+}
+
+int64_t gv_tls_read(gv_tls *tls, char *data, int64_t len) {
+    int rc;
+
+    if (tls->error != NULL)
+        return GV_TLS_ERROR;
+    if (!SSL_is_init_finished(tls->ssl))
+        return GV_TLS_WANT_READ;
+    ERR_clear_error();
+    rc = finish(tls, SSL_read(tls->ssl, data, len > INT32_MAX ? INT32_MAX : (int) len));
+    if (rc > 0)
+        tls->idle = 0;
+    return rc;
+}
+
+int64_t gv_tls_write(gv_tls *tls, const char *data, int64_t len) {
+    if (tls->error != NULL)
+        return GV_TLS_ERROR;
+    if (!SSL_is_init_finished(tls->ssl))
+        return GV_TLS_WANT_READ;
+    if (len == 0)
+        return 0;
+    ERR_clear_error();
+    return finish(tls, SSL_write(tls->ssl, data, len > INT32_MAX ? INT32_MAX : (int) len));
+}
+
+int gv_tls_shutdown(gv_tls *tls) {
+    if (tls->error != NULL)
+        return GV_TLS_ERROR;
+    if (!SSL_is_init_finished(tls->ssl))
+        return GV_TLS_WANT_READ;
+    if (SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN)
+        return 0;
+    ERR_clear_error();
+    return SSL_shutdown(tls->ssl) < 0 ? fail_by_queue(tls) : 0;
+}
+
+/* Servers with several names. */
+
+const char *gv_tls_name(const gv_tls *tls) {
+    return tls->name;
+}
+
+int gv_tls_use(gv_tls *tls, gv_tls_ctx *ctx) {
+    SSL *ssl = tls->ssl;
+
+    ERR_clear_error();
+    /* OpenSSL takes over the certificates and the callbacks, and no more. */
+    if (SSL_set_SSL_CTX(ssl, ctx->ssl) == NULL)
+        return fail_by_queue(tls);
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ctx->ssl), NULL);
+    SSL_set_min_proto_version(ssl, (int) SSL_CTX_get_min_proto_version(ctx->ssl));
+    SSL_set_max_proto_version(ssl, (int) SSL_CTX_get_max_proto_version(ctx->ssl));
+    return 0;
+}
+
+const char *gv_tls_error(const gv_tls *tls) {
+    return tls->error == NULL ? "" : tls->error;
+}
+
+int gv_tls_error_kind(const gv_tls *tls) {
+    return (int) tls->why;
+}

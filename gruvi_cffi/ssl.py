@@ -1,0 +1,128 @@
+"""TLS: contexts, and what takes one.
+
+Wherever *ssl* is a parameter it may be False, True (a client that trusts whom the system trusts), a
+TlsContext, a context of the standard library, or a function that returns one of these when it is
+called with the handle of the connection.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Optional, Union
+
+from .errors import CertificateError, TlsError, TlsTruncated
+from .tlscontext import Source, TlsContext
+from .transports.stdlib import StdlibEngine
+from .transports.tls import SslTransport, TlsTransport
+from .transports.tlsinfo import CHANNEL_BINDING_TYPES, TlsInfo
+
+__all__ = [
+    'CHANNEL_BINDING_TYPES', 'CertificateError', 'SslTransport', 'TlsContext', 'TlsError',
+    'TlsInfo', 'TlsTransport', 'TlsTruncated', 'as_context', 'check_context',
+    'create_default_context',
+]  # fmt: skip
+
+
+_OF_OTHERS = {False: ssl.PROTOCOL_TLS_SERVER, True: ssl.PROTOCOL_TLS_CLIENT}
+
+
+class StdlibContext:
+    """An ``ssl.SSLContext``, as the transports want it."""
+
+    def __init__(self, given: ssl.SSLContext) -> None:
+        self.given = given
+
+    @property
+    def verifies(self) -> bool:
+        return self.given.verify_mode != ssl.CERT_NONE
+
+    def check_side(self, server_side: bool) -> None:
+        """Raise ValueError if it is for the other side."""
+        if self.given.protocol == _OF_OTHERS[server_side]:
+            raise ValueError(f'{self.given!r} cannot be used by the other side')
+
+    def make_engine(self, server_side: bool, hostname: str | None) -> StdlibEngine:
+        """Return an engine for a connection.
+
+        :raises ValueError: the context is for the other side, the hostname cannot be used, or it
+            is missing where it is to be checked.
+        """
+        if not server_side and self.given.check_hostname and not hostname:
+            raise ValueError('check_hostname needs a server_hostname')
+        self.check_side(server_side)
+        return StdlibEngine(self.given, server_side, None if server_side else hostname or None)
+
+    def choose(self, engine: StdlibEngine, name: str | None) -> None:
+        """Do nothing: its sni_callback does."""
+
+    def keep_session(self, hostname: str | None, engine: StdlibEngine) -> None:
+        """Do nothing: the standard library has no sessions to be kept."""
+
+
+Context = Union[TlsContext, StdlibContext]
+
+_default: Optional[TlsContext] = None
+
+
+def create_default_context(
+    purpose: bool | ssl.Purpose | None = None,
+    cafile: Source | None = None,
+    capath: str | None = None,
+    cadata: str | bytes | None = None,
+) -> TlsContext:
+    """Return a context with safe settings.
+
+    With *purpose* None, False or ``ssl.Purpose.SERVER_AUTH`` it is for clients, and trusts those in
+    *cafile*, *capath* or *cadata*, or else whom the system trusts. With True or
+    ``ssl.Purpose.CLIENT_AUTH`` it is for servers: give it a certificate by ``load_cert_chain()``.
+    A server that is to verify its clients trusts whom it is told, and nobody else.
+
+    :raises OSError: a file cannot be read.
+    :raises ValueError: it holds no certificates, or *purpose* is none.
+    """
+    if purpose not in (None, False, True, ssl.Purpose.SERVER_AUTH, ssl.Purpose.CLIENT_AUTH):
+        raise ValueError(f'need True for a server or None for a client, not {purpose!r}')
+    server_side = purpose is True or purpose == ssl.Purpose.CLIENT_AUTH
+    context = TlsContext(server_side)
+    if cafile is not None or capath is not None or cadata is not None:
+        context.load_verify_locations(cafile, capath, cadata)
+    elif not server_side:
+        context.load_default_certs()
+    return context
+
+
+def as_context(given: Any, server_side: bool, handle: Any = None) -> Context | None:
+    """Return what the transports want for an argument *ssl*; None for False and None.
+
+    A function is called with the *handle* of the connection.
+
+    :raises TypeError: it is none of what the module speaks of.
+    :raises ValueError: the context is for the other side, or a server has no certificate.
+    """
+    if callable(given):
+        given = given(handle)
+    if given is None or given is False:
+        return None
+    if given is True:
+        given = _default_context(server_side)
+    elif isinstance(given, ssl.SSLContext):
+        given = StdlibContext(given)
+    if not isinstance(given, (TlsContext, StdlibContext)):
+        raise TypeError(f'ssl must be a bool, a context or a function, not {given!r}')
+    given.check_side(server_side)
+    return given
+
+
+def check_context(given: Any) -> None:
+    """Raise what ``as_context()`` would for a server, if that is known before a connection."""
+    if not callable(given):
+        as_context(given, server_side=True)
+
+
+def _default_context(server_side: bool) -> TlsContext:
+    global _default
+    if server_side:
+        raise ValueError('a server needs a certificate: ssl must be a context, not True')
+    if _default is None:
+        _default = create_default_context()
+    return _default

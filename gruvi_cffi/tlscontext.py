@@ -1,0 +1,452 @@
+"""What one says about TLS: certificates, trust, versions, names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import ssl
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, Optional, Union
+
+from . import limits
+from ._native.tls import (
+    CIPHERS,
+    GROUPS,
+    SUITES,
+    VERIFY_NONE,
+    VERIFY_OPTIONAL,
+    VERIFY_REQUIRED,
+    EngineContext,
+    TlsEngine,
+)
+from .errors import TlsError
+
+Source = Union[str, bytes, 'os.PathLike[str]']  # a path, or the PEM itself as bytes
+Password = Union[str, bytes, Callable[[], Union[str, bytes]], None]
+
+_VERIFY = {
+    ssl.CERT_NONE: VERIFY_NONE,
+    ssl.CERT_OPTIONAL: VERIFY_OPTIONAL,
+    ssl.CERT_REQUIRED: VERIFY_REQUIRED,
+}
+_TICKET_KEYS = 80  # bytes that OpenSSL wants
+_ENCRYPTED = re.compile(rb'-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED')
+
+
+class TlsContext:
+    """What the TLS connections of a server, or of a client, have in common.
+
+    A client's verifies certificates and host names, and trusts nobody yet: see
+    ``create_default_context()``. Its methods and attributes have the names of those of an
+    ``ssl.SSLContext``. Changes hold for connections made later. It may be used in all threads.
+
+    Files are read when they are named, and again by ``reload()``.
+    """
+
+    def __init__(self, server_side: bool = False) -> None:
+        self.server_side = server_side
+        self._check_hostname = not server_side
+        self._verify_mode = ssl.CERT_NONE if server_side else ssl.CERT_REQUIRED
+        self._versions = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+        self._texts: dict[int, str] = {}
+        self._chains: list[tuple[Source, Source, Optional[bytes]]] = []
+        self._trusted: list[Source] = []
+        self._folders: list[bytes] = []
+        self._trusts_system = False
+        self._revoked: list[tuple[Source, bool]] = []
+        self._alpn: tuple[str, ...] = ()
+        self._keylog: Optional[str] = None
+        self._staple: Optional[bytes] = None
+        self._check_staple = False
+        self._names: dict[str, TlsContext] = {}
+        self._chooser: Optional[Callable[[Optional[str]], Optional[TlsContext]]] = None
+        self._ticket_keys = os.urandom(_TICKET_KEYS) if server_side else None
+        self._sessions: OrderedDict[tuple[str, bool], tuple[bytes, bool]] = OrderedDict()
+        self._made: Optional[EngineContext] = None
+
+    def __repr__(self) -> str:
+        return f'<TlsContext for {"servers" if self.server_side else "clients"}>'
+
+    # What it has, and whom it trusts.
+
+    def load_cert_chain(
+        self, certfile: Source, keyfile: Source | None = None, password: Password = None
+    ) -> None:
+        """Use a certificate, with those that vouch for it behind it, and its private key.
+
+        Each is a path, or PEM as bytes; without *keyfile* the key is in *certfile*. There can be
+        one for each type of key (RSA, ECDSA, Ed25519). *password*, or what it returns, is for an
+        encrypted key.
+
+        :raises OSError: a file cannot be read.
+        :raises ValueError: it is no PEM, the key is another's, or the password is wrong.
+        """
+        key = certfile if keyfile is None else keyfile
+        secret = _secret(password) if _ENCRYPTED.search(_read(key)) else None
+        self._try(self._chains, (certfile, key, secret))
+
+    def load_verify_locations(
+        self,
+        cafile: Source | None = None,
+        capath: str | None = None,
+        cadata: str | bytes | None = None,
+    ) -> None:
+        """Trust the certificates in a file, in a folder as of ``c_rehash``, or in *cadata*.
+
+        *cadata* is PEM, or bytes of DER. A server also tells its clients whom it trusts.
+
+        :raises OSError: a file cannot be read.
+        :raises TypeError: nothing was given.
+        :raises ValueError: there is no certificate in it, or a broken one.
+        """
+        if cafile is None and capath is None and cadata is None:
+            raise TypeError('need a cafile, a capath or cadata')
+        if capath is not None:
+            self._try(self._folders, os.fsencode(capath))
+        if cafile is not None:
+            self._try(self._trusted, cafile)
+        if cadata is not None:
+            self._try(self._trusted, cadata.encode() if isinstance(cadata, str) else cadata)
+
+    def load_default_certs(self) -> None:
+        """Trust whom the system trusts."""
+        self._trusts_system = True
+        self._changed()
+
+    def load_crls(self, crls: Source, whole_chain: bool = False) -> None:
+        """Refuse certificates that are on one of these lists: a path, or PEM as bytes.
+
+        The issuer of each certificate must have one then; with *whole_chain* also those of the
+        certificates that vouch for it.
+
+        :raises OSError: the file cannot be read.
+        :raises ValueError: there is no list in it.
+        """
+        self._try(self._revoked, (crls, whole_chain))
+
+    def load_ocsp_response(self, der: bytes) -> None:
+        """Have a server staple *der*, an OCSP response (RFC 6066, 8), for clients that want one.
+
+        :raises ValueError: it is empty, or larger than 64 KiB.
+        """
+        if not 1 <= len(der) <= 65535:
+            raise ValueError(f'need an OCSP response of 1 to 65,535 bytes, not {len(der)}')
+        self._staple = bytes(der)
+        self._changed()
+
+    def reload(self) -> None:
+        """Read all files again, for the connections to come; those that there are stay.
+
+        :raises OSError: a file cannot be read; then nothing has changed.
+        :raises ValueError: what is in it cannot be used; then nothing has changed.
+        """
+        made = self._make()
+        self._made = made
+        for context in set(self._names.values()):
+            context.reload()
+
+    # What is allowed.
+
+    @property
+    def check_hostname(self) -> bool:
+        """Whether a server's certificate must be for the name, or address, that was asked for."""
+        return self._check_hostname
+
+    @check_hostname.setter
+    def check_hostname(self, value: bool) -> None:
+        if value and self._verify_mode == ssl.CERT_NONE:
+            self._verify_mode = ssl.CERT_REQUIRED
+        self._check_hostname = bool(value)
+        self._changed()
+
+    @property
+    def verify_mode(self) -> ssl.VerifyMode:
+        """``ssl.CERT_REQUIRED``, CERT_OPTIONAL (if there is one, it must be good) or CERT_NONE."""
+        return self._verify_mode
+
+    @verify_mode.setter
+    def verify_mode(self, value: ssl.VerifyMode) -> None:
+        mode = ssl.VerifyMode(value)
+        if mode == ssl.CERT_NONE and self._check_hostname:
+            raise ValueError('set check_hostname to False before verify_mode to CERT_NONE')
+        self._verify_mode = mode
+        self._changed()
+
+    @property
+    def minimum_version(self) -> ssl.TLSVersion:
+        """The lowest version; TLS 1.2 unless set."""
+        return self._versions[0]
+
+    @minimum_version.setter
+    def minimum_version(self, value: ssl.TLSVersion) -> None:
+        self._set_versions(_version(value, ssl.TLSVersion.TLSv1_2), self._versions[1])
+
+    @property
+    def maximum_version(self) -> ssl.TLSVersion:
+        """The highest version; TLS 1.3 unless set."""
+        return self._versions[1]
+
+    @maximum_version.setter
+    def maximum_version(self, value: ssl.TLSVersion) -> None:
+        self._set_versions(self._versions[0], _version(value, ssl.TLSVersion.TLSv1_3))
+
+    def _set_versions(self, lowest: ssl.TLSVersion, highest: ssl.TLSVersion) -> None:
+        if lowest > highest:
+            raise ValueError(f'{lowest.name} is above {highest.name}')
+        self._versions = (lowest, highest)
+        self._changed()
+
+    def set_ciphers(self, ciphers: str) -> None:
+        """Set the ciphers of TLS 1.2, in the words of openssl-ciphers(1).
+
+        :raises ValueError: there is none of that name.
+        """
+        self._set_text(CIPHERS, ciphers)
+
+    def set_ciphersuites(self, suites: str) -> None:
+        """Set the suites of TLS 1.3, such as 'TLS_AES_128_GCM_SHA256', with colons between.
+
+        :raises ValueError: there is none of that name.
+        """
+        self._set_text(SUITES, suites)
+
+    def set_groups(self, groups: str) -> None:
+        """Set the groups for the key exchange, such as 'X25519:P-256'.
+
+        :raises ValueError: there is none of that name.
+        """
+        self._set_text(GROUPS, groups)
+
+    def _set_text(self, which: int, text: str) -> None:
+        EngineContext(self.server_side).set_text(which, text)
+        self._texts[which] = text
+        self._changed()
+
+    def set_alpn_protocols(self, protocols: Iterable[str]) -> None:
+        """Offer *protocols*, the best first (RFC 7301).
+
+        A server takes the first of its own that the client offers too; without one there is no
+        connection, unless the client offers none.
+
+        :raises ValueError: a name is empty, or has more than 255 bytes.
+        """
+        names = tuple(protocols)
+        for name in names:
+            if not 1 <= len(name.encode()) <= 255:
+                raise ValueError(f'need a protocol of 1 to 255 bytes, not {name!r}')
+        self._alpn = names
+        self._changed()
+
+    @property
+    def check_ocsp(self) -> bool:
+        """Whether a client asks for an OCSP response, and believes one that is there."""
+        return self._check_staple
+
+    @check_ocsp.setter
+    def check_ocsp(self, value: bool) -> None:
+        self._check_staple = bool(value)
+        self._changed()
+
+    @property
+    def keylog_filename(self) -> str | None:
+        """The file that the secrets of all connections are appended to, for Wireshark, or None."""
+        return self._keylog
+
+    @keylog_filename.setter
+    def keylog_filename(self, path: str | None) -> None:
+        self._keylog = None if path is None else os.fspath(path)
+        self._made = self._make()
+
+    @property
+    def ticket_keys(self) -> bytes | None:
+        """What a server's session tickets are encrypted with: 80 bytes, at random.
+
+        Processes that share it resume each other's sessions.
+        """
+        return self._ticket_keys
+
+    @ticket_keys.setter
+    def ticket_keys(self, keys: bytes) -> None:
+        if not self.server_side or len(keys) != _TICKET_KEYS:
+            raise ValueError(f'a server has {_TICKET_KEYS} bytes of ticket keys')
+        self._ticket_keys = bytes(keys)
+        self._changed()
+
+    # Servers of several names.
+
+    def set_server_names(
+        self,
+        names: Mapping[str, TlsContext],
+        choose: Callable[[str | None], TlsContext | None] | None = None,
+    ) -> None:
+        """Answer clients who ask for one of *names* with its context (SNI, RFC 6066, 3).
+
+        ``'*.example.com'`` is for each name with one label more. For any other name, and for none,
+        ``choose(name)`` is called, which must not switch; if it returns None, this context serves.
+        A client whose ``choose()`` raises gets no connection.
+
+        :raises ValueError: this context is for clients, or one of those is.
+        """
+        for context in (self, *names.values()):
+            if not context.server_side:
+                raise ValueError(f'{context!r} cannot answer clients')
+        self._names = {name.lower(): context for name, context in names.items()}
+        self._chooser = choose
+        self._changed()
+
+    def context_for(self, name: str | None) -> TlsContext:
+        """Return the context that answers clients who ask for *name*."""
+        asked = (name or '').lower().rstrip('.')
+        found = self._names.get(asked) or self._names.get('*.' + asked.partition('.')[2])
+        if found is None and self._chooser is not None:
+            found = self._chooser(name)
+        return self if found is None else found
+
+    # For the transports.
+
+    @property
+    def given(self) -> TlsContext:
+        return self
+
+    @property
+    def verifies(self) -> bool:
+        return self._verify_mode != ssl.CERT_NONE
+
+    def check_side(self, server_side: bool) -> None:
+        """Raise ValueError if it is for the other side, or has no certificate for a server.
+
+        Its files are read now, if they were not: a server is to fail before there are clients.
+        """
+        if server_side != self.server_side:
+            raise ValueError(f'{self!r} cannot be used by the other side')
+        if server_side and not (self._chains or self._names or self._chooser):
+            raise ValueError(f'{self!r} has no certificate: see load_cert_chain()')
+        self._engine_context()
+
+    def make_engine(self, server_side: bool, hostname: str | None) -> TlsEngine:
+        """Return an engine for a connection.
+
+        :raises ValueError: the context is for the other side, a server has no certificate, or
+            *hostname* is missing where it is to be checked.
+        """
+        self.check_side(server_side)
+        if server_side:
+            return TlsEngine(self._engine_context())
+        if self._check_hostname and not hostname:
+            raise ValueError('check_hostname needs a server_hostname')
+        key = hostname or '', self._check_hostname
+        session, single_use = self._sessions.get(key, (None, False))
+        if single_use:
+            del self._sessions[key]
+        return TlsEngine(self._engine_context(), hostname, self._check_hostname, session)
+
+    def choose(self, engine: TlsEngine, name: str | None) -> None:
+        """Have *engine* answer a client that asks for *name*."""
+        context = self.context_for(name)
+        if not isinstance(context, TlsContext):
+            raise TlsError(f'need a TlsContext for {name!r}, not {context!r}')
+        engine.use(context._engine_context())
+
+    def keep_session(self, hostname: str | None, engine: TlsEngine) -> None:
+        """Resume the session of *engine* with the next connection to *hostname*."""
+        session = engine.session()
+        if session is None:
+            return
+        # Used twice, a ticket of TLS 1.3 would tell who listens that it is we (RFC 8446, C.4).
+        single_use = engine.version != 'TLSv1.2'
+        self._sessions[hostname or '', self._check_hostname] = session, single_use
+        while len(self._sessions) > limits.TLS_SESSIONS:
+            self._sessions.popitem(last=False)
+
+    def _engine_context(self) -> EngineContext:
+        made = self._made
+        if made is None:
+            made = self._made = self._make()
+        return made
+
+    def _changed(self) -> None:
+        self._made = None
+        self._sessions.clear()
+
+    def _try(self, settings: list[Any], setting: Any) -> None:
+        """Add a *setting*, unless a context cannot be made with it."""
+        settings.append(setting)
+        try:
+            self._make(with_system=False)
+        except BaseException:
+            settings.pop()
+            raise
+        self._changed()
+
+    def _make(self, with_system: bool = True) -> EngineContext:
+        made = EngineContext(self.server_side)
+        made.set_versions(*self._versions)
+        for which, text in self._texts.items():
+            made.set_text(which, text)
+        made.set_verify(_VERIFY[self._verify_mode])
+        for chain, key, password in self._chains:
+            made.use_certificate(_read(chain), _read(key), password, _name(chain))
+        self._make_trust(made, with_system)
+        if self._alpn:
+            made.set_alpn(b''.join(_prefixed(name.encode()) for name in self._alpn))
+        if self._keylog is not None:
+            made.log_keys(self._keylog)
+        if self._names or self._chooser is not None:
+            made.ask_for_names()
+        if self._staple is not None:
+            made.set_staple(self._staple)
+        if self._check_staple:
+            made.check_staple()
+        if self.server_side:
+            made.set_sessions(self._identity(), self._ticket_keys)
+        return made
+
+    def _make_trust(self, made: EngineContext, with_system: bool) -> None:
+        if self._trusts_system and with_system:
+            made.trust_system()
+        for folder in self._folders:
+            made.trust_folder(folder)
+        for source in self._trusted:
+            made.trust(_read(source), _name(source), self.server_side)
+        for source, whole_chain in self._revoked:
+            made.use_revoked(_read(source), whole_chain, _name(source))
+
+    def _identity(self) -> bytes:
+        """A session of clients that were verified in another way must not be resumed here."""
+        told = hashlib.sha256(repr((self._verify_mode, self._trusts_system)).encode())
+        for source in self._trusted:
+            told.update(hashlib.sha256(_read(source)).digest())
+        for folder in self._folders:
+            told.update(hashlib.sha256(folder).digest())
+        return told.digest()
+
+
+def _read(source: Source) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    with open(source, 'rb') as file:
+        return file.read()
+
+
+def _name(source: Source) -> str:
+    return 'given as bytes' if isinstance(source, bytes) else repr(os.fspath(source))
+
+
+def _secret(password: Password) -> bytes | None:
+    given = password() if callable(password) else password
+    return given.encode() if isinstance(given, str) else given
+
+
+def _prefixed(name: bytes) -> bytes:
+    return bytes([len(name)]) + name
+
+
+def _version(value: ssl.TLSVersion, default: ssl.TLSVersion) -> ssl.TLSVersion:
+    version = ssl.TLSVersion(value)
+    if version in (ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.MAXIMUM_SUPPORTED):
+        return default
+    if not ssl.TLSVersion.TLSv1_2 <= version <= ssl.TLSVersion.TLSv1_3:
+        raise ValueError(f'need TLS 1.2 or 1.3, not {version.name}')
+    return version

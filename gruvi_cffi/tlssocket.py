@@ -1,0 +1,207 @@
+"""Sockets with TLS, as ``ssl.SSLSocket``, for fibers: see ``gruvi_cffi.socket.Socket.wrap()``."""
+
+from __future__ import annotations
+
+import contextlib
+import socket as _socket
+from typing import Any, NoReturn, Optional
+
+from ._native.tls import DONE, WANT_READ
+from .errors import TlsError
+from .hub import switchpoint
+from .socket import Socket
+from .sync import Lock
+from .transports.tlsinfo import TlsInfo
+
+__all__ = ['TlsSocket']
+
+_READ = 65536  # bytes of records that are read at once
+
+
+class TlsSocket(Socket):
+    """A Socket over TLS. ``Socket.wrap()`` makes it, and has done the handshake.
+
+    One fiber may read while another writes. What reads or writes is a switch point.
+    """
+
+    __slots__ = ('_lock', '_out', '_plain', 'context', 'engine', 'hostname', 'server_side')
+
+    def begin(self, context: Any, engine: Any, server_side: bool, hostname: str | None) -> None:
+        """Get ready for the handshake, with an *engine* that *context* has made."""
+        self.context, self.engine = context, engine
+        self.server_side, self.hostname = server_side, hostname
+        self._out = bytearray()  # records that have to leave
+        self._plain = b''  # that was decrypted, and not asked for yet
+        self._lock = Lock()  # a record must leave in one piece
+
+    @property
+    def tls(self) -> TlsInfo:
+        """What is known about the connection's TLS."""
+        return TlsInfo(self)
+
+    @switchpoint
+    def do_handshake(self) -> None:
+        """Do the handshake.
+
+        :raises TlsError: it has failed.
+        :raises socket.timeout: it took too long.
+        """
+        try:
+            while (result := self.engine.handshake()) != DONE:
+                self._flush()
+                if result == WANT_READ:
+                    self._feed()
+                else:
+                    self.context.choose(self.engine, self.engine.name)
+        finally:
+            with contextlib.suppress(OSError):
+                self._flush()  # if it has failed, this is the alert that says why
+
+    # Reading.
+
+    @switchpoint
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """Return up to *bufsize* bytes; none at the end.
+
+        :raises TlsTruncated: the connection ended without a close_notify.
+        :raises ValueError: there are *flags*.
+        """
+        _check(flags)
+        if bufsize <= 0:
+            return b''
+        while not self._plain:
+            data: bytes | None = self.engine.read()
+            self._flush()
+            if data == b'':
+                return data
+            if data:
+                self._plain = data
+            else:
+                self._feed()
+        data, self._plain = self._plain[:bufsize], self._plain[bufsize:]
+        return data
+
+    def _feed(self) -> None:
+        data = super().recv(_READ)
+        if data:
+            self.engine.feed(data)
+        else:
+            self.engine.feed_eof()
+
+    @switchpoint
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """Receive into *buffer*; return how many bytes. Errors are those of ``recv()``."""
+        with memoryview(buffer) as whole, whole.cast('B') as view:
+            data = self.recv(nbytes or len(view), flags)
+            view[: len(data)] = data
+            return len(data)
+
+    def pending(self) -> int:
+        """Return how many bytes can be read without waiting, of those that were decrypted."""
+        return len(self._plain)
+
+    # Writing.
+
+    @switchpoint
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send all of *data*, as ``sendall()``; return how many bytes that are."""
+        self.sendall(data, flags)
+        with memoryview(data) as view:
+            return view.nbytes
+
+    @switchpoint
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all of *data*.
+
+        :raises TlsError: TLS has ended, or failed.
+        :raises ValueError: there are *flags*.
+        """
+        _check(flags)
+        with memoryview(data) as view:
+            left = view.tobytes()
+        while left:
+            left = left[self.engine.write(left) :]
+            self._flush()
+
+    def _flush(self) -> None:
+        self._out += self.engine.take()
+        if not self._out:
+            return
+        with self._lock:
+            while self._out:
+                sent = super().send(bytes(self._out[:_READ]))
+                del self._out[:sent]
+
+    # The end.
+
+    @switchpoint
+    def unwrap(self) -> Socket:
+        """End TLS: say close_notify, wait for the peer's, and return a socket without TLS.
+
+        :raises TlsError: TLS has failed, or the peer still sends.
+        """
+        self.engine.shutdown()
+        self._flush()
+        while (data := self.engine.read()) != b'':
+            if data:
+                raise TlsError('the peer has sent data since we have said that we end TLS')
+            self._feed()
+        timeout = self.gettimeout()
+        made = Socket(self.family, self.type, self.proto, fileno=self.detach())
+        made.settimeout(timeout)
+        return made
+
+    @switchpoint
+    def shutdown(self, how: int) -> None:
+        """Say close_notify, unless it is reading that ends, then shut the connection down."""
+        if how != _socket.SHUT_RD:
+            self._say_goodbye()
+        super().shutdown(how)
+
+    def _real_close(self, *args: Any) -> None:
+        self._say_goodbye()
+        super()._real_close(*args)
+
+    def _say_goodbye(self) -> None:
+        """Say close_notify if there is room for it: a close must not wait."""
+        with contextlib.suppress(OSError):
+            self.context.keep_session(self.hostname, self.engine)
+            self.engine.shutdown()
+            self._out += self.engine.take()
+            if self._out and not self._lock.locked():
+                _socket.socket.send(self, bytes(self._out))
+
+    # As of ``ssl.SSLSocket``.
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """See ``TlsInfo.getpeercert()``."""
+        return self.tls.getpeercert(binary_form)
+
+    def cipher(self) -> Optional[tuple[str, str, int]]:
+        """See ``TlsInfo.cipher()``."""
+        return self.tls.cipher()
+
+    def version(self) -> Optional[str]:
+        """See ``TlsInfo.version()``."""
+        return self.tls.version()
+
+    def selected_alpn_protocol(self) -> Optional[str]:
+        """See ``TlsInfo.selected_alpn_protocol()``."""
+        return self.tls.selected_alpn_protocol()
+
+    def get_channel_binding(self, cb_type: str = 'tls-unique') -> Optional[bytes]:
+        """See ``TlsInfo.get_channel_binding()``."""
+        return self.tls.get_channel_binding(cb_type)
+
+    # What has no meaning with TLS.
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise ValueError: there are no datagrams, no ancillary data, and no second owner."""
+        raise ValueError('this cannot be done with TLS')
+
+    recvfrom = recvfrom_into = recvmsg = recvmsg_into = sendto = sendmsg = dup = _refuse
+
+
+def _check(flags: int) -> None:
+    if flags:
+        raise ValueError(f'there are no flags with TLS, as {flags}')

@@ -1,0 +1,114 @@
+"""The engine of an ``ssl.SSLContext``: what TlsEngine does, by the standard library."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from .._native.tls import DONE, RECORD, WANT_READ
+from ..errors import CertificateError, TlsError, TlsTruncated
+
+
+class StdlibEngine:
+    """TLS of one connection, without the connection; see TlsEngine for its methods.
+
+    :raises ValueError: *hostname* is no name of a host.
+    """
+
+    name = None  # contexts choose by sni_callback themselves
+
+    def __init__(self, context: ssl.SSLContext, server_side: bool, hostname: str | None) -> None:
+        self.context = context
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.object = context.wrap_bio(self._incoming, self._outgoing, server_side, hostname)
+        self._error: TlsError | None = None
+        self._done = False
+
+    def feed(self, data: bytes) -> None:
+        self._incoming.write(data)
+
+    def feed_eof(self) -> None:
+        self._incoming.write_eof()
+        doing = 'without a close_notify' if self._done else 'during the handshake'
+        raise self._fail(TlsTruncated(f'the peer has closed {doing}'))
+
+    def take(self) -> bytes:
+        return self._outgoing.read()
+
+    def rest(self) -> bytes:
+        return self._incoming.read()
+
+    def handshake(self) -> int:
+        try:
+            self.object.do_handshake()
+        except ssl.SSLWantReadError:
+            return WANT_READ
+        except ssl.SSLError as error:
+            raise self._fail(_translated(error)) from None
+        self._done = True
+        return DONE
+
+    def read(self) -> bytes | None:
+        try:
+            return self.object.read(RECORD)
+        except ssl.SSLWantReadError:
+            return None
+        except ssl.SSLZeroReturnError:
+            return b''
+        except ssl.SSLError as error:
+            raise self._fail(_translated(error)) from None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self.object.write(data)
+        except ssl.SSLError as error:
+            raise self._fail(_translated(error)) from None
+
+    def shutdown(self) -> None:
+        try:
+            self.object.unwrap()
+        except (ssl.SSLWantReadError, ssl.SSLSyscallError, ssl.SSLZeroReturnError):
+            pass
+        except ssl.SSLError as error:
+            if error.reason != 'APPLICATION_DATA_AFTER_CLOSE_NOTIFY':
+                raise self._fail(_translated(error)) from None
+
+    def error(self) -> TlsError:
+        return self._error or TlsError('TLS has failed')
+
+    def _fail(self, error: TlsError) -> TlsError:
+        self._error = error
+        return error
+
+    @property
+    def version(self) -> str | None:
+        return self.object.version()
+
+    @property
+    def cipher(self) -> tuple[str, str, int] | None:
+        return self.object.cipher()
+
+    @property
+    def alpn(self) -> str | None:
+        return self.object.selected_alpn_protocol()
+
+    @property
+    def resumed(self) -> bool:
+        return bool(self.object.session_reused)
+
+    def certificate(self, index: int = 0) -> bytes | None:
+        return None if index else self.object.getpeercert(binary_form=True)
+
+    def channel_binding(self, kind: str) -> bytes | None:
+        return self.object.get_channel_binding(kind) if kind == 'tls-unique' else None
+
+
+def _translated(error: ssl.SSLError) -> TlsError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return CertificateError(f'certificate verify failed: {error.verify_message}')
+    if isinstance(error, ssl.SSLEOFError):
+        return TlsTruncated('the peer has closed without a close_notify')
+    reason: Any = error.reason or error.strerror or str(error)
+    made = TlsError(str(reason).lower().replace('_', ' '))
+    made.plain_http = reason == 'HTTP_REQUEST'
+    return made

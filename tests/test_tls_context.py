@@ -1,0 +1,485 @@
+"""What one can say to a TlsContext, and what comes of it."""
+
+import datetime
+import os
+import ssl
+import subprocess
+
+import pytest
+from certificates import (
+    authority,
+    certificate,
+    chain_of,
+    client_context,
+    key_of,
+    only,
+    server_context,
+)
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509 import ocsp
+from tlsserving import connected, echo, serving
+
+from gruvi_cffi import limits
+from gruvi_cffi.errors import CertificateError, TlsError
+from gruvi_cffi.ssl import TlsContext, create_default_context
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+
+
+def speak(server, client, hostname='localhost'):
+    """Make a connection, and return its ssl_object after an echo."""
+    with serving(echo, server) as address, connected(address, client, hostname) as stream:
+        stream.write(b'x')
+        assert stream.read(1) == b'x'
+        info = stream.transport.tls
+        return info, info.version(), info.cipher(), info.selected_alpn_protocol()
+
+
+# Certificates and keys.
+
+
+def test_files(tmp_path):
+    (tmp_path / 'cert.pem').write_bytes(chain_of(certificate()))
+    (tmp_path / 'key.pem').write_bytes(key_of(certificate()))
+    context = create_default_context(True)
+    context.load_cert_chain(str(tmp_path / 'cert.pem'), tmp_path / 'key.pem')
+    speak(context, client_context())
+
+
+def test_one_file_with_both(tmp_path):
+    (tmp_path / 'both.pem').write_bytes(key_of(certificate()) + chain_of(certificate()))
+    context = create_default_context(True)
+    context.load_cert_chain(tmp_path / 'both.pem')
+    speak(context, client_context())
+
+
+def encrypted_key(password):
+    key = serialization.load_pem_private_key(key_of(certificate()), None)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(password),
+    )
+
+
+@pytest.mark.parametrize('password', ['secret', b'secret', lambda: 'secret', lambda: b'secret'])
+def test_an_encrypted_key(password):
+    context = create_default_context(True)
+    context.load_cert_chain(chain_of(certificate()), encrypted_key(b'secret'), password)
+    speak(context, client_context())
+
+
+@pytest.mark.parametrize('password', ['wrong', None])
+def test_a_wrong_password(password):
+    context = create_default_context(True)
+    with pytest.raises(ValueError, match='could not use the certificate'):
+        context.load_cert_chain(chain_of(certificate()), encrypted_key(b'secret'), password)
+
+
+def test_a_key_that_is_not_encrypted_asks_for_no_password():
+    def ask():
+        raise AssertionError('nobody should ask')
+
+    create_default_context(True).load_cert_chain(
+        chain_of(certificate()), key_of(certificate()), ask
+    )
+
+
+def test_a_key_of_another():
+    context = create_default_context(True)
+    with pytest.raises(ValueError, match='mismatch'):
+        context.load_cert_chain(chain_of(certificate()), key_of(certificate('other')))
+    with pytest.raises(ValueError, match='no certificate'):
+        context.check_side(True)
+
+
+def test_what_is_no_certificate(tmp_path):
+    context = create_default_context(True)
+    with pytest.raises(ValueError, match='could not use the certificate'):
+        context.load_cert_chain(b'nonsense', b'nonsense')
+    with pytest.raises(FileNotFoundError):
+        context.load_cert_chain(tmp_path / 'none.pem')
+    with pytest.raises(ValueError, match='could not trust'):
+        context.load_verify_locations(cadata='nonsense')
+    with pytest.raises(FileNotFoundError):
+        context.load_verify_locations(tmp_path / 'none.pem')
+    with pytest.raises(TypeError, match='cafile'):
+        context.load_verify_locations()
+
+
+def test_a_weak_key():
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(65537, 1024)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, 'weak')])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    cert = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(1))
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )  # fmt: skip
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    with pytest.raises(ValueError, match='key too small'):
+        create_default_context(True).load_cert_chain(cert, pem)
+
+
+def test_reload_takes_new_files_and_keeps_old_connections(tmp_path):
+    chain, key = tmp_path / 'cert.pem', tmp_path / 'key.pem'
+    first, second = certificate(), authority('ours').issue_cert('localhost')
+    chain.write_bytes(chain_of(first))
+    key.write_bytes(key_of(first))
+    context = create_default_context(True)
+    context.load_cert_chain(chain, key)
+
+    def serial(stream):
+        return stream.transport.get_extra_info('peercert')['serialNumber']
+
+    with serving(echo, context) as address, connected(address, client_context()) as old:
+        chain.write_bytes(chain_of(second))
+        key.write_bytes(b'nonsense')
+        with pytest.raises(ValueError, match='could not use'):
+            context.reload()
+        with connected(address, client_context()) as stream:
+            assert serial(stream) == serial(old)
+        key.write_bytes(key_of(second))
+        context.reload()
+        with connected(address, client_context()) as stream:
+            assert serial(stream) != serial(old)
+        old.write(b'still')
+        assert old.read(5) == b'still'
+
+
+# Versions, ciphers, groups.
+
+
+@pytest.mark.parametrize('version', [TLS12, TLS13])
+def test_versions(version):
+    _, spoken, _, _ = speak(only(server_context(), version), client_context())
+    assert spoken.replace('.', '_') == version.name
+
+
+def test_versions_that_are_none():
+    context = TlsContext()
+    assert (context.minimum_version, context.maximum_version) == (TLS12, TLS13)
+    with pytest.raises(ValueError, match=r'TLSv1\b.*not|1.2 or 1.3'):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = TLS12
+    with pytest.raises(ValueError, match='above'):
+        context.minimum_version = TLS13
+    context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED
+    assert context.maximum_version == TLS13
+
+
+def test_ciphers_and_suites():
+    server = only(server_context(), TLS12)
+    server.set_ciphers('ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256')
+    assert 'AES128-GCM' in speak(server, client_context())[2][0]
+    server = server_context()
+    server.set_ciphersuites('TLS_CHACHA20_POLY1305_SHA256')
+    assert speak(server, client_context())[2][0] == 'TLS_CHACHA20_POLY1305_SHA256'
+
+
+def test_no_common_cipher():
+    server, client = only(server_context(), TLS13), client_context()
+    server.set_ciphersuites('TLS_CHACHA20_POLY1305_SHA256')
+    client.set_ciphersuites('TLS_AES_128_GCM_SHA256')
+    with pytest.raises(TlsError, match='handshake failure'):
+        speak(server, client)
+
+
+def test_no_common_group():
+    server, client = only(server_context(), TLS13), client_context()
+    server.set_groups('P-256')
+    client.set_groups('X25519')
+    with pytest.raises(TlsError, match='handshake failure'):
+        speak(server, client)
+
+
+@pytest.mark.parametrize('method', ['set_ciphers', 'set_ciphersuites', 'set_groups'])
+def test_names_that_are_none(method):
+    with pytest.raises(ValueError, match='could not use'):
+        getattr(TlsContext(), method)('nothing-of-this-name')
+
+
+# ALPN and SNI.
+
+
+def test_alpn_takes_the_servers_first_choice():
+    server, client = server_context(), client_context()
+    server.set_alpn_protocols(['b', 'a'])
+    client.set_alpn_protocols(['a', 'b'])
+    assert speak(server, client)[3] == 'b'
+
+
+def test_alpn_without_anything_in_common():
+    server, client = server_context(), client_context()
+    server.set_alpn_protocols(['b'])
+    client.set_alpn_protocols(['a'])
+    with pytest.raises(TlsError, match='no application protocol'):
+        speak(server, client)
+
+
+def test_alpn_of_one_side_alone():
+    client = client_context()
+    client.set_alpn_protocols(['a'])
+    assert speak(server_context(), client)[3] is None
+
+
+@pytest.mark.parametrize('names', [[''], ['x' * 256]])
+def test_alpn_names_that_are_none(names):
+    with pytest.raises(ValueError, match='1 to 255'):
+        TlsContext().set_alpn_protocols(names)
+
+
+def named(name):
+    return server_context(cert=certificate(name))
+
+
+def test_servers_of_several_names(client_kind):
+    context = server_context()
+    context.set_server_names(
+        {'one.example': named('one.example'), '*.two.example': named('*.two.example')}
+    )
+    for name in ('one.example', 'ONE.example', 'a.two.example', 'localhost'):
+        speak(context, client_context(client_kind), name)
+    with pytest.raises(CertificateError):
+        speak(context, client_context(client_kind), 'a.b.two.example')
+
+
+def test_a_function_that_chooses(client_kind):
+    asked = []
+
+    def choose(name):
+        asked.append(name)
+        return named(name) if name == 'one.example' else None
+
+    context = server_context()
+    context.set_server_names({}, choose)
+    speak(context, client_context(client_kind), 'one.example')
+    speak(context, client_context(client_kind), 'localhost')
+    speak(context, client_context(client_kind), '127.0.0.1')  # addresses are not asked for (SNI)
+    assert asked == ['one.example', 'localhost', None]
+
+
+def test_a_function_that_fails(client_kind):
+    context = server_context()
+
+    def choose(name):
+        raise LookupError(name)
+
+    context.set_server_names({}, choose)
+    with pytest.raises((TlsError, ConnectionError)):
+        speak(context, client_context(client_kind))
+
+
+def test_names_are_for_servers():
+    with pytest.raises(ValueError, match='cannot answer'):
+        server_context().set_server_names({'a': client_context()})
+    with pytest.raises(ValueError, match='cannot answer'):
+        client_context().set_server_names({})
+
+
+# Sessions.
+
+
+@pytest.mark.parametrize('version', [TLS12, TLS13])
+def test_sessions_are_resumed(version):
+    server, client = only(server_context(), version), client_context()
+    reused = []
+    with serving(echo, server) as address:
+        for _ in range(3):
+            with connected(address, client) as stream:
+                stream.write(b'x')
+                stream.read(1)
+                reused.append(stream.transport.tls.session_reused)
+                assert stream.transport.get_extra_info('peercert')['subjectAltName']
+    assert reused == [False, True, True]
+
+
+def test_sessions_are_not_for_another_name():
+    server, client = server_context(), client_context()
+    with serving(echo, server) as address:
+        for name in ('localhost', '127.0.0.1'):
+            with connected(address, client, name) as stream:
+                stream.write(b'x')
+                stream.read(1)
+                assert not stream.transport.tls.session_reused
+
+
+def test_processes_that_share_ticket_keys_resume_each_others_sessions():
+    one, other, client = server_context(), server_context(), client_context()
+    other.ticket_keys = one.ticket_keys
+    assert not speak(one, client)[0].session_reused
+    assert speak(other, client)[0].session_reused
+    with pytest.raises(ValueError, match='80 bytes'):
+        one.ticket_keys = b'short'
+
+
+def test_a_client_that_was_not_verified_is_not_taken_for_one_that_was():
+    one, other, client = server_context(), server_context(), client_context()
+    other.ticket_keys = one.ticket_keys
+    other.load_verify_locations(cadata=authority('ours').cert_pem.bytes())
+    other.verify_mode = ssl.CERT_REQUIRED
+    speak(one, client)
+    with pytest.raises((TlsError, ConnectionError)):
+        speak(other, client)
+
+
+def test_only_so_many_sessions_are_kept(monkeypatch):
+    monkeypatch.setattr(limits, 'TLS_SESSIONS', 1)
+    server, client = server_context(), client_context()
+    with serving(echo, server) as address:
+        for name in ('localhost', '127.0.0.1', 'localhost'):
+            with connected(address, client, name) as stream:
+                stream.write(b'x')
+                stream.read(1)
+                assert not stream.transport.tls.session_reused
+
+
+# Revocation.
+
+
+def revoking(cert):
+    """Return a list with which the authority revokes *cert*."""
+    ca = authority('ours')
+    key = serialization.load_pem_private_key(ca.private_key_pem.bytes(), None)
+    issuer = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = x509.CertificateRevocationListBuilder()
+    builder = builder.issuer_name(issuer.subject)
+    builder = builder.last_update(now).next_update(now + datetime.timedelta(days=1))
+    serial = x509.load_pem_x509_certificate(chain_of(cert)).serial_number
+    revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
+    builder = builder.add_revoked_certificate(revoked.build())
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def test_a_revoked_certificate(tmp_path):
+    bad = authority('ours').issue_cert('localhost')
+    client = client_context()
+    (tmp_path / 'crl.pem').write_bytes(revoking(bad))
+    client.load_crls(tmp_path / 'crl.pem')
+    speak(server_context(), client)
+    with pytest.raises(CertificateError, match='revoked'):
+        speak(server_context(cert=bad), client)
+
+
+def test_what_is_no_list():
+    with pytest.raises(ValueError, match='revocation list'):
+        client_context().load_crls(b'nonsense')
+
+
+def ocsp_response(cert, status, hours=1):
+    ca = authority('ours')
+    key = serialization.load_pem_private_key(ca.private_key_pem.bytes(), None)
+    issuer = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
+    now = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=1)
+    builder = ocsp.OCSPResponseBuilder().add_response(
+        cert=x509.load_pem_x509_certificate(chain_of(cert)),
+        issuer=issuer,
+        algorithm=hashes.SHA1(),
+        cert_status=status,
+        this_update=now,
+        next_update=now + datetime.timedelta(hours=hours),
+        revocation_time=now if status == ocsp.OCSPCertStatus.REVOKED else None,
+        revocation_reason=None,
+    )
+    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, issuer)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+@pytest.mark.parametrize('version', [TLS12, TLS13])
+def test_a_stapled_response_is_believed(version):
+    cert = authority('ours').issue_cert('localhost')
+
+    def checking():  # anew each time: a session that is resumed needs no certificate
+        client = client_context(version=version)
+        client.check_ocsp = True
+        return client
+
+    server = server_context(cert=cert)
+    speak(server, checking())  # there need be none
+    server.load_ocsp_response(ocsp_response(cert, ocsp.OCSPCertStatus.GOOD))
+    speak(server, checking())
+    for status, hours in ((ocsp.OCSPCertStatus.REVOKED, 1), (ocsp.OCSPCertStatus.GOOD, -1)):
+        server.load_ocsp_response(ocsp_response(cert, status, hours))
+        with pytest.raises(CertificateError, match='OCSP'):
+            speak(server, checking())
+    other = authority('ours').issue_cert('localhost')
+    server.load_ocsp_response(ocsp_response(other, ocsp.OCSPCertStatus.GOOD))
+    with pytest.raises(CertificateError, match='OCSP'):
+        speak(server, checking())
+
+
+def test_an_empty_response():
+    with pytest.raises(ValueError, match='1 to 65,535'):
+        server_context().load_ocsp_response(b'')
+
+
+# Trust.
+
+
+def test_a_folder_of_authorities(tmp_path):
+    (tmp_path / 'ca.pem').write_bytes(authority('ours').cert_pem.bytes())
+    subprocess.run(['openssl', 'rehash', str(tmp_path)], check=True)
+    speak(server_context(), create_default_context(capath=str(tmp_path)))
+    with pytest.raises(CertificateError):
+        speak(server_context(cert=certificate('localhost', authority_name='x')),
+              create_default_context(capath=str(tmp_path)))  # fmt: skip
+
+
+def test_a_file_of_authorities(tmp_path):
+    (tmp_path / 'ca.pem').write_bytes(authority('ours').cert_pem.bytes())
+    speak(server_context(), create_default_context(cafile=tmp_path / 'ca.pem'))
+
+
+def test_authorities_in_der():
+    der = x509.load_pem_x509_certificate(authority('ours').cert_pem.bytes())
+    data = der.public_bytes(serialization.Encoding.DER)
+    speak(server_context(), create_default_context(cadata=data))
+
+
+def test_purposes():
+    for purpose in (None, False, ssl.Purpose.SERVER_AUTH):
+        context = create_default_context(purpose)
+        assert not context.server_side
+        assert context.check_hostname
+        assert context.verify_mode == ssl.CERT_REQUIRED
+    for purpose in (True, ssl.Purpose.CLIENT_AUTH):
+        context = create_default_context(purpose)
+        assert context.server_side
+        assert not context.check_hostname
+    with pytest.raises(ValueError, match='True for a server'):
+        create_default_context('client')
+
+
+def test_names_are_checked_unless_certificates_are_not():
+    context = TlsContext()
+    with pytest.raises(ValueError, match='check_hostname'):
+        context.verify_mode = ssl.CERT_NONE
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.check_hostname = True
+    assert context.verify_mode == ssl.CERT_REQUIRED
+
+
+def test_a_wrong_name_is_believed_without_the_check():
+    client = client_context()
+    client.check_hostname = False
+    speak(server_context(), client, 'other.example')
+
+
+def test_secrets_can_be_logged_for_wireshark(tmp_path):
+    client = client_context()
+    client.keylog_filename = str(tmp_path / 'keys')
+    speak(server_context(), client)
+    log = (tmp_path / 'keys').read_text()
+    assert 'CLIENT_HANDSHAKE_TRAFFIC_SECRET' in log
+    assert os.stat(tmp_path / 'keys').st_mode & 0o777 == 0o600
+    with pytest.raises(OSError, match='such file'):
+        client.keylog_filename = str(tmp_path / 'nowhere' / 'keys')
