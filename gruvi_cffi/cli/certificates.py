@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from ..fibers import spawn
 from ..signals import SignalReceiver
 from ..ssl import TlsContext, create_default_context
+from .workers import take_hangups
 
 _VERSIONS = {'1.2': ssl.TLSVersion.TLSv1_2, '1.3': ssl.TLSVersion.TLSv1_3}
 
@@ -66,9 +67,11 @@ def context_of(options: argparse.Namespace, keys: bytes | None) -> TlsContext | 
 def reloading(context: TlsContext | None) -> Iterator[None]:
     """Read the files of *context* again whenever SIGHUP comes."""
     if context is None:
+        take_hangups()
         yield
         return
     with SignalReceiver(signal.SIGHUP) as signals:
+        take_hangups()
         fiber = spawn(_reload, context, signals)
         try:
             yield

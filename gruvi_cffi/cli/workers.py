@@ -100,16 +100,20 @@ def _stop(number: int, frame: Any) -> NoReturn:
 def start_worker(work: Work, leash: Leash) -> int:
     """Run ``work(fd)`` in a process of its own, which then exits with what it returned.
 
-    *fd* is at its end once the parent is gone.
+    *fd* is at its end once the parent is gone. SIGHUP is blocked: one that comes before the worker
+    knows what to do then waits for ``take_hangups()``.
     """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return pid
     code = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it knows what to do then
+        # Not SIG_IGN, which forgets one that is pending.
+        signal.signal(signal.SIGHUP, lambda number, frame: None)
         code = work(leash.take())
     except BaseException as error:
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
@@ -118,6 +122,11 @@ def start_worker(work: Work, leash: Leash) -> int:
         sys.stderr.flush()
         sys.stdout.flush()
         os._exit(code)
+
+
+def take_hangups() -> None:
+    """Let SIGHUP come from now on, also one that came before."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 
 
 def _end(workers: dict[int, float]) -> None:
