@@ -66,7 +66,7 @@ def context_of(options: argparse.Namespace, keys: bytes | None) -> TlsContext | 
 @contextlib.contextmanager
 def reloading(context: TlsContext | None) -> Iterator[None]:
     """Read the files of *context* again whenever SIGHUP comes."""
-    if context is None:
+    if context is None or not hasattr(signal, 'SIGHUP'):
         take_hangups()
         yield
         return

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ..fibers import spawn
 from ..hub import sleep, switchpoint
 from ..logging import get_logger
-from .workers import Leash, Work, start_worker, tell
+from .workers import WAITED, Leash, Signals, Work, ended, start_worker, tell
 
 RELOAD = 75  # exit status of a child that wants to be started again
 _EVERY = 0.5  # seconds between two looks at the files
@@ -24,27 +24,39 @@ _log = get_logger()
 def run_reloading(work: Work) -> int:
     """Run *work* in a process, again whenever it returns RELOAD, and return its exit status.
 
-    It is told to end by SIGTERM, and by SIGKILL if a second signal comes.
+    It is told to end by SIGTERM, and by SIGKILL if a second signal comes. SIGHUP is passed on.
     """
-    child = told = 0
-
-    def stop(number: int, frame: object) -> None:
-        nonlocal told
-        told += 1
-        tell([child] if child else [], signal.SIGTERM if told == 1 else signal.SIGKILL)
-
-    previous = {each: signal.signal(each, stop) for each in (signal.SIGTERM, signal.SIGINT)}
     leash = Leash()
     try:
-        while True:
-            child = start_worker(work, leash)
-            raw = os.waitpid(child, 0)[1]
-            if not os.WIFEXITED(raw) or os.WEXITSTATUS(raw) != RELOAD:
-                return os.WEXITSTATUS(raw) if os.WIFEXITED(raw) else 1
+        with Signals():
+            while True:
+                raw, told = _follow(start_worker(work, leash))
+                status = os.WEXITSTATUS(raw) if os.WIFEXITED(raw) else 1
+                if status != RELOAD:
+                    return status
+                if told:
+                    return 0
     finally:
         leash.close()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+
+
+def _follow(child: int) -> tuple[int, int]:
+    """Pass signals on to *child* until it has ended.
+
+    Return its status, and how often it was told to end.
+    """
+    told = 0
+    while True:
+        number = signal.sigwait(WAITED)
+        if number == signal.SIGCHLD:
+            for pid, raw in ended():
+                if pid == child:
+                    return raw, told
+        elif number == signal.SIGHUP:
+            tell([child], signal.SIGHUP)
+        else:
+            told += 1
+            tell([child], signal.SIGTERM if told == 1 else signal.SIGKILL)
 
 
 class Watch:

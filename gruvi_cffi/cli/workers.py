@@ -12,19 +12,53 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 _log = logging.getLogger('gruvi_cffi')
 
 _TOO_SOON = 1.0  # seconds that a worker has to live, or its death is no accident
 _LONGEST_PAUSE = 30.0  # seconds before another is started, after many have died too soon
 
+# What a parent waits for; SIGALRM ends a pause. Windows has neither all of them nor fork().
+WAITED = frozenset(
+    getattr(signal, name)
+    for name in ('SIGTERM', 'SIGINT', 'SIGHUP', 'SIGCHLD', 'SIGALRM')
+    if hasattr(signal, name)
+)
+
 Work = Callable[[int], int]
 
 
-class _Stop(Exception):
-    """Somebody wants us to end."""
+class Signals:
+    """In this block the WAITED signals wait until ``signal.sigwait()`` takes them, one by one.
+
+    A handler that raises is no way to end: it may be called inside of what ``os.fork()`` calls,
+    where its exception is lost.
+    """
+
+    def __enter__(self) -> None:
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
+        # Where there is no handler for it, BSDs forget it although it is blocked.
+        self._previous = signal.signal(signal.SIGCHLD, _ignore)
+
+    def __exit__(self, *exc: object) -> None:
+        signal.signal(signal.SIGCHLD, self._previous)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+
+def _ignore(number: int, frame: Any) -> None:
+    """Do nothing. Unlike SIG_IGN this does not forget a signal that is pending."""
+
+
+def ended() -> Iterator[tuple[int, int]]:
+    """Iterate over the children that have ended since this was asked: process and status."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, raw = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            yield pid, raw
 
 
 class Leash:
@@ -50,70 +84,96 @@ def run_workers(count: int, work: Work) -> int:
     them. One that dies is started again, after a pause if it died too soon; if that was one of the
     first, all end.
     """
-    workers: dict[int, float] = {}  # pid: when it began
-    previous = {each: signal.signal(each, _stop) for each in (signal.SIGTERM, signal.SIGINT)}
-    previous[signal.SIGHUP] = signal.signal(
-        signal.SIGHUP, lambda number, frame: tell(tuple(workers), signal.SIGHUP)
-    )
     leash = Leash()
-    try:
-        return _keep(count, work, workers, leash)
-    except _Stop:
-        return 0
-    finally:
-        _end(workers)
-        leash.close()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    keeper = _Keeper(count, work, leash)
+    with Signals():
+        try:
+            return keeper.run()
+        finally:
+            keeper.end()
+            leash.close()
 
 
-def _keep(count: int, work: Work, workers: dict[int, float], leash: Leash) -> int:
-    """Have *count* workers until the first ones cannot live, or something is raised."""
-    proved = False  # that one can live
-    pause = 0.0
-    while True:
-        while len(workers) < count:
-            workers[start_worker(work, leash)] = time.monotonic()
-        pid, raw = os.wait()
-        began = workers.pop(pid, None)
+class _Keeper:
+    """Keeps as many workers as there have to be."""
+
+    def __init__(self, count: int, work: Work, leash: Leash) -> None:
+        self._count = count
+        self._work = work
+        self._leash = leash
+        self._workers: dict[int, float] = {}  # pid: when it began
+        self._proved = False  # that one can live
+        self._pause = 0.0
+
+    def run(self) -> int:
+        """Return the exit status once somebody wants us to end, or the first ones cannot live."""
+        self._fill()
+        while True:
+            number = signal.sigwait(WAITED)
+            if number == signal.SIGHUP:
+                tell(self._workers, signal.SIGHUP)
+            elif number == signal.SIGALRM:
+                self._fill()
+            elif number != signal.SIGCHLD:
+                return 0
+            elif not all(self._may_replace(*each) for each in ended()):
+                return 1
+
+    def end(self) -> None:
+        """Have all end, and wait for them."""
+        tell(self._workers, signal.SIGTERM)
+        while True:
+            for pid, _ in ended():
+                self._workers.pop(pid, None)
+            if not self._workers:
+                return
+            if signal.sigwait(WAITED) in (signal.SIGTERM, signal.SIGINT):
+                tell(self._workers, signal.SIGKILL)
+
+    def _fill(self) -> None:
+        while len(self._workers) < self._count:
+            self._workers[start_worker(self._work, self._leash)] = time.monotonic()
+
+    def _may_replace(self, pid: int, raw: int) -> bool:
+        """Start another worker, perhaps later, unless the first ones cannot live."""
+        began = self._workers.pop(pid, None)
         if began is None:
-            continue  # of a program that has become this one, or that lost its parent
-        if time.monotonic() - began >= _TOO_SOON:
-            proved, pause = True, 0.0
-        elif not (proved or any(_is_old(each) for each in workers.values())):
+            return True  # of a program that has become this one, or that lost its parent
+        if _is_old(began):
+            self._proved, self._pause = True, 0.0
+        elif not (self._proved or any(_is_old(each) for each in self._workers.values())):
             _log.error('worker %d ended at once, with %s', pid, _words(raw))
-            return 1
+            return False
         else:
-            pause = min(max(2 * pause, _TOO_SOON / 2), _LONGEST_PAUSE)
+            self._pause = min(max(2 * self._pause, _TOO_SOON / 2), _LONGEST_PAUSE)
         _log.warning('worker %d ended with %s; starting another', pid, _words(raw))
-        time.sleep(pause)
+        if self._pause:
+            signal.setitimer(signal.ITIMER_REAL, self._pause)
+        else:
+            self._fill()
+        return True
 
 
 def _is_old(began: float) -> bool:
     return time.monotonic() - began >= _TOO_SOON
 
 
-def _stop(number: int, frame: Any) -> NoReturn:
-    raise _Stop
-
-
 def start_worker(work: Work, leash: Leash) -> int:
     """Run ``work(fd)`` in a process of its own, which then exits with what it returned.
 
-    *fd* is at its end once the parent is gone. SIGHUP is blocked: one that comes before the worker
-    knows what to do then waits for ``take_hangups()``.
+    *fd* is at its end once the parent is gone. The parent has its ``Signals``, so that none is lost
+    on the way: SIGHUP stays blocked until the worker calls ``take_hangups()``.
     """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
     pid = os.fork()
     if pid:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return pid
     code = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        # Not SIG_IGN, which forgets one that is pending.
-        signal.signal(signal.SIGHUP, lambda number, frame: None)
+        signal.signal(signal.SIGHUP, _ignore)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITED - {signal.SIGHUP})
         code = work(leash.take())
     except BaseException as error:
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
@@ -126,20 +186,8 @@ def start_worker(work: Work, leash: Leash) -> int:
 
 def take_hangups() -> None:
     """Let SIGHUP come from now on, also one that came before."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
-
-
-def _end(workers: dict[int, float]) -> None:
-    """Have all end, and wait for them."""
-    tell(workers, signal.SIGTERM)
-    while workers:
-        try:
-            pid, _ = os.wait()
-            workers.pop(pid, None)
-        except _Stop:
-            tell(workers, signal.SIGKILL)
-        except ChildProcessError:
-            return
+    if hasattr(signal, 'pthread_sigmask'):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 
 
 def tell(pids: Iterable[int], number: signal.Signals) -> None:
