@@ -1,3 +1,4 @@
+import io
 import socket
 import sys
 import threading
@@ -459,6 +460,54 @@ def test_fields_that_cannot_be_sent(serve, caplog, field):
 
     assert ask(serve(app), get()).startswith(b'HTTP/1.1 500 ')
     assert 'Error' in caplog.text
+
+
+@pytest.mark.parametrize('status', ['100 Continue', '101 Switching Protocols', '199 X'])
+def test_an_interim_status_is_no_answer(serve, caplog, status):
+    def app(environ, start_response):
+        start_response(status, [])
+        return []
+
+    answer = ask(serve(app), get(b'/') + get(b'/next'))
+    assert answer.startswith(b'HTTP/1.1 500 ')
+    assert answer.count(b'HTTP/1.1') == 1
+    assert f'{status!r} is an interim status' in caplog.text
+
+
+@pytest.mark.parametrize('status', ['204 No Content', '304 Not Modified'])
+@pytest.mark.parametrize('way', ['list', 'pieces', 'write', 'file'])
+@pytest.mark.parametrize('method', [b'GET', b'HEAD'])
+def test_a_body_where_there_can_be_none(serve, caplog, status, way, method):
+    def app(environ, start_response):
+        write = start_response(status, [])
+        if way == 'write':
+            write(b'spam')
+        if way == 'file':
+            return environ['wsgi.file_wrapper'](io.BytesIO(b'spam'))
+        return [b'spam'] if way == 'list' else [b'', b'sp', b'am']
+
+    answer = ask(serve(app), method + b' / HTTP/1.1\r\nHost: a\r\n\r\n' + get(b'/next'))
+    assert answer.startswith(b'HTTP/1.1 500 ')
+    assert answer.count(b'HTTP/1.1') == 1
+    assert b'spam' not in answer
+    assert f'a response with {status[:3]} has no body' in caplog.text
+
+
+def test_a_length_where_there_can_be_no_body(serve, caplog):
+    def app(environ, start_response):
+        status, length = environ['QUERY_STRING'].split('-')
+        start_response(f'{status} X', [('Content-Length', length)])
+        return []
+
+    server = serve(app)
+    answers = ask(server, get(b'/?204-0') + get(b'/?304-5') + get(b'/?204-5'))
+    heads = answers.split(b'\r\n\r\n')
+    assert heads[0].startswith(b'HTTP/1.1 204 ')
+    assert b'Content-Length' not in heads[0]
+    assert heads[1].startswith(b'HTTP/1.1 304 ')
+    assert b'Content-Length: 5' in heads[1]
+    assert heads[2].startswith(b'HTTP/1.1 500 ')
+    assert 'no Content-Length 5' in caplog.text
 
 
 def test_blanks_around_a_value_are_dropped(serve):
