@@ -293,7 +293,7 @@ def test_a_redirection_to_what_is_no_http_is_the_answer(session, target):
     response = session.get(f'/302?{target}')
     assert (response.status_code, response.headers['Location']) == (302, target)
     assert (response.content, response.history) == (b'elsewhere', [])
-    with pytest.raises(StatusError, match='is not followed: .* is no HTTP'):
+    with pytest.raises(StatusError, match=r'is not followed: .* is no HTTP'):
         response.raise_for_status()
     assert session.get('/').raise_for_status().ok
 

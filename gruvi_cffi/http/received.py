@@ -101,7 +101,7 @@ class HttpResponse:
     def raise_for_status(self) -> HttpResponse:
         """Return the response itself.
 
-        :raises StatusError: it says that the request failed, or is a redirection not to be followed.
+        :raises StatusError: the request has failed, or it is a redirection that is not followed.
         """
         if self.not_followed is not None:
             what = f'{self.status_code} {self.reason} from {self.url} is not followed'

@@ -80,7 +80,9 @@ class Response:
                 if special == 'trailer':
                     self._announce(value)
         if self.length and status[:3] == '204':
-            raise ValueError(f'a response with 204 has no body, and no Content-Length {self.length}')
+            raise ValueError(
+                f'a response with 204 has no body, and no Content-Length {self.length}'
+            )
         if not has_date:
             lines.append(date_line(not has_server))
         elif not has_server:

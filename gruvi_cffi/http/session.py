@@ -98,6 +98,15 @@ class HttpSession:
         max_per_origin: int = limits.HTTP_POOL_ORIGIN,
         keepalive: float = limits.HTTP_POOL_IDLE,
     ) -> None:
+        for name, number, least in (
+            ('max_redirects', max_redirects, 0),
+            ('max_content', max_content, 0),
+            ('max_connections', max_connections, 1),
+            ('max_per_origin', max_per_origin, 1),
+            ('keepalive', keepalive, 0),
+        ):
+            if not number >= least:
+                raise ValueError(f'{name} must be {least} or more, not {number!r}')
         self._base = None if base_url is None else _whole(url_of(base_url))
         self.headers = merge({'Accept': '*/*', 'Accept-Encoding': ACCEPTED}, headers)
         self._params = params
