@@ -1,3 +1,4 @@
+import contextlib
 import io
 import socket
 import sys
@@ -501,6 +502,34 @@ def test_close_cuts_what_takes_too_long(serve):
         assert not server.connections
         with pytest.raises(ConnectionResetError):
             peer.read()
+
+
+def test_close_with_connections_that_are_closing(serve):
+    server = serve(hello)
+    with Peer(server) as first, Peer(server) as second:
+        for peer in (first, second):
+            peer.send(get())
+            peer.read_until(b'World!')
+        next(iter(server.connections))[0].abort()
+        closing = spawn(server.close)
+        sleep(0)
+        second.send(get())
+        assert second.read().endswith(b'World!')
+        closing.result(TIMEOUT)
+
+
+def test_close_takes_who_waits_to_be_accepted(serve):
+    server = serve(hello)
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(server)) for _ in range(300)]
+        for peer in peers:
+            peer.socket.sendall(get())
+        closing = spawn(server.close)
+        for peer in peers:
+            assert peer.read_until(b'World!').startswith(b'HTTP/1.1 200 ')
+        with pytest.raises(OSError, match='refused'):
+            Peer(server)
+    closing.result(TIMEOUT)
 
 
 def test_no_request_is_lost_when_a_server_stops(serve, long):

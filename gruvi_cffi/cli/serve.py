@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
@@ -12,12 +13,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import Cancelled
 from ..fibers import spawn
 from ..http import AccessLog, HttpOptions, HttpServer, StaticFiles
 from ..poll import wait_readable
 from ..signals import SignalReceiver
 from . import certificates
-from .binding import remove_stale, shared
+from .binding import Shared, remove_stale
 from .reloading import RELOAD, Watch, run_reloading
 from .workers import run_workers
 
@@ -142,9 +144,11 @@ def run(options: argparse.Namespace) -> int:
         if options.reload:
             return run_reloading(lambda leash: _serve(options, places, keys, leash))
         if options.workers > 1:
-            with shared(places) as places:
+            with Shared(places) as shared:
                 return run_workers(
-                    options.workers, lambda leash: _serve(options, places, keys, leash)
+                    options.workers,
+                    lambda leash: _serve(options, shared.places, keys, leash),
+                    shared.unlink,
                 )
         return _serve(options, places, keys)
     except (ValueError, ImportError, AttributeError, OSError) as error:
@@ -302,7 +306,8 @@ def _run(server: HttpServer, graceful: float, leash: int | None) -> None:
 
         cutting = spawn(cut)
         try:
-            closing.join()
+            with contextlib.suppress(Cancelled):  # it was cut
+                closing.result()
         finally:
             cutting.cancel()
 

@@ -43,12 +43,12 @@ class Leash:
         os.close(self._writing)
 
 
-def run_workers(count: int, work: Work) -> int:
+def run_workers(count: int, work: Work, ending: Callable[[], object]) -> int:
     """Run *work* in *count* processes until SIGTERM or SIGINT, and return the exit status.
 
-    Workers are told by SIGTERM, and by SIGKILL if a second signal comes. SIGHUP is passed on to
-    them. One that dies is started again, after a pause if it died too soon; if that was one of the
-    first, all end.
+    *ending* is called before the workers are told to end: by SIGTERM, and by SIGKILL if a second
+    signal comes. SIGHUP is passed on to them. One that dies is started again, after a pause if it
+    died too soon; if that was one of the first, all end.
     """
     workers: dict[int, float] = {}  # pid: when it began
     previous = {each: signal.signal(each, _stop) for each in (signal.SIGTERM, signal.SIGINT)}
@@ -61,6 +61,7 @@ def run_workers(count: int, work: Work) -> int:
     except _Stop:
         return 0
     finally:
+        ending()
         _end(workers)
         leash.close()
         for number, handler in previous.items():

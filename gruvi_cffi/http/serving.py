@@ -465,6 +465,8 @@ class HttpServerProtocol(HttpConnection):
         then on to be answered once more.
         """
         self.closing = True
+        if self.transport.is_closing():
+            return
         if self._handed:
             self.transport.close()
         elif self._message is None and not self._lingering:
