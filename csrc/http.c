@@ -8,6 +8,8 @@
 
 enum { MOST_AT_ONCE = 4 }; /* events that one step may put */
 
+static uv_once_t limit_lifted = UV_ONCE_INIT;
+
 /* --- batches --- */
 
 gv_http_batch *gv_http_batch_new(int64_t text_size) {
@@ -61,11 +63,18 @@ static bool limits_are_good(const gv_http_limits *limits) {
            limits->chunk_extensions >= 0 && limits->body >= -1;
 }
 
+/* http-parser has a limit of its own, for the whole process: 80 KiB for a head. Nothing
+ * gets that far that is beyond ours, which may be higher. */
+static void lift_limit(void) {
+    http_parser_set_max_header_size(INT32_MAX);
+}
+
 gv_http *gv_http_new(int type, const gv_http_limits *limits) {
     gv_http *http;
 
     if ((type != GV_HTTP_REQUESTS && type != GV_HTTP_RESPONSES) || !limits_are_good(limits))
         return NULL;
+    uv_once(&limit_lifted, lift_limit);
     http = calloc(1, sizeof(*http));
     if (http == NULL)
         return NULL;

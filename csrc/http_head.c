@@ -129,13 +129,18 @@ typedef struct {
     bool malformed, last_is_chunked;
 } codings;
 
+/* A coding may have parameters, but not "chunked", which then is another one. */
 static void see_coding(void *out, const char *text, size_t len) {
+    const char *semicolon = memchr(text, ';', len);
+    size_t name = semicolon == NULL ? len : (size_t) (semicolon - text);
     codings *seen = out;
 
+    while (name > 0 && is_blank(text[name - 1]))
+        name--;
     seen->count++;
     seen->last_is_chunked = gv_chars_equal(text, len, "chunked");
-    seen->chunked += seen->last_is_chunked;
-    seen->malformed = seen->malformed || len == 0 || !gv_chars_are(text, len, GV_CHAR_TOKEN);
+    seen->chunked += gv_chars_equal(text, name, "chunked");
+    seen->malformed = seen->malformed || name == 0 || !gv_chars_are(text, name, GV_CHAR_TOKEN);
 }
 
 /* "chunked", and nothing else: what could stand before it nobody sends. */

@@ -32,13 +32,33 @@ static bool ipv6_is_good(const char *text, size_t len) {
     return inet_pton(AF_INET6, copy, &addr) == 1;
 }
 
+/* An address of a version to come: "v", hexadecimal digits, a dot, and what no other
+ * address has (RFC 3986, section 3.2.2). */
+static bool future_is_good(const char *text, size_t len) {
+    const char *dot = memchr(text, '.', len);
+
+    if (dot == NULL || dot < text + 2 || dot == text + len - 1 || (*text != 'v' && *text != 'V'))
+        return false;
+    for (const char *c = text + 1; c < dot; c++)
+        if (gv_char_hex(*c) < 0)
+            return false;
+    for (const char *c = dot + 1; c < text + len; c++)
+        if (*c == '%' || (*c != ':' && !gv_char_is(*c, GV_CHAR_HOST)))
+            return false;
+    return true;
+}
+
 /* Return what is behind the host: the end, or the colon of a port; NULL if it is none. */
 static const char *skip_host(const char *text, const char *end) {
     const char *close;
 
     if (text < end && *text == '[') {
         close = memchr(text, ']', (size_t) (end - text));
-        if (close == NULL || !ipv6_is_good(text + 1, (size_t) (close - text - 1)))
+        if (close == NULL)
+            return NULL;
+        text++;
+        if (!ipv6_is_good(text, (size_t) (close - text)) &&
+            !future_is_good(text, (size_t) (close - text)))
             return NULL;
         return close + 1;
     }

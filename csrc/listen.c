@@ -6,6 +6,9 @@
 #include "csrc/stream.h"
 
 #include <fcntl.h>
+#ifdef __linux__
+#include <linux/filter.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,21 +73,32 @@ static int accept_one(gv_stream *stream, int listener) {
     return rc;
 }
 
+/* Take up to a batch of them, as long as there is room. */
+static int accept_some(gv_stream *stream, int *count) {
+    int fd = gv_handle_fd(&stream->handle);
+    int rc;
+
+    for (*count = 0; *count < GV_ACCEPT_BATCH; ++*count) {
+        if (!gv_ring_room(&stream->handle.loop->ring)) {
+            gv_stream_refused(stream);
+            return 0;
+        }
+        rc = accept_one(stream, fd);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 static void accept_cb(uv_poll_t *poll, int status, int events) {
     gv_stream *stream = poll->data;
-    int fd = gv_handle_fd(&stream->handle);
-    int i;
+    int count;
 
     (void) events;
     if (gv_stream_has_had_its_turn(stream))
         return;
-    for (i = 0; i < GV_ACCEPT_BATCH && status == 0; i++) {
-        if (!gv_ring_room(&stream->handle.loop->ring)) {
-            gv_stream_refused(stream);
-            return;
-        }
-        status = accept_one(stream, fd);
-    }
+    if (status == 0)
+        status = accept_some(stream, &count);
     if (status == UV_EAGAIN)
         stream->short_of = false;
     else if (status < 0)
@@ -137,18 +151,76 @@ int gv_stream_listen(gv_loop *loop, int64_t id, int backlog) {
     return fd < 0 ? UV_EINVAL : start(stream, fd, backlog);
 }
 
+static gv_stream *find_listener(gv_loop *loop, int64_t id, int *rc) {
+    gv_stream *stream = gv_stream_find(loop, id, rc);
+
+    if (stream != NULL && stream->listener == NULL)
+        *rc = UV_EINVAL;
+    return *rc < 0 ? NULL : stream;
+}
+
 int gv_stream_accept(gv_loop *loop, int64_t id, int on) {
     int rc;
-    gv_stream *stream = gv_stream_find(loop, id, &rc);
+    gv_stream *stream = find_listener(loop, id, &rc);
 
     if (stream == NULL)
         return rc;
-    if (stream->listener == NULL)
-        return UV_EINVAL;
     stream->full = on == 0;
     if (stream->full)
         uv_poll_stop(stream->listener);
     else
         gv_stream_resume_accepting(stream);
     return 0;
+}
+
+#ifdef __linux__
+
+/* Drops TCP segments with SYN; an ACK may still end the handshake of who has begun one. */
+static int drop_syn(int fd) {
+    static struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), /* the flags of the header */
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
+
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0
+               ? uv_translate_sys_error(errno)
+               : 0;
+}
+
+#else
+
+static int drop_syn(int fd) {
+    (void) fd;
+    return UV_ENOTSUP;
+}
+
+#endif
+
+int gv_stream_refuse(gv_loop *loop, int64_t id) {
+    int rc;
+    gv_stream *stream = find_listener(loop, id, &rc);
+
+    if (stream == NULL)
+        return rc;
+    if (stream->handle.type != GV_TCP)
+        return UV_ENOTSUP;
+    return drop_syn(gv_handle_fd(&stream->handle));
+}
+
+int gv_stream_accept_rest(gv_loop *loop, int64_t id) {
+    int rc;
+    gv_stream *stream = find_listener(loop, id, &rc);
+    int count;
+
+    if (stream == NULL)
+        return rc;
+    if (!gv_ring_room(&loop->ring))
+        return 1;
+    rc = accept_some(stream, &count);
+    if (rc == 0 || count > 0)
+        return 1;
+    return rc == UV_EAGAIN ? 0 : rc;
 }

@@ -60,6 +60,15 @@ int gv_stream_listen(gv_loop *loop, int64_t id, int backlog);
  * turn has accepted already still come. */
 int gv_stream_accept(gv_loop *loop, int64_t id, int on);
 
+/* Have the kernel drop every SYN that comes from now on, so that nobody can begin to
+ * connect; who has begun still can be accepted. That is of the socket, also where
+ * other processes have it. UV_ENOTSUP where there is no such thing. */
+int gv_stream_refuse(gv_loop *loop, int64_t id);
+
+/* Accept who waits in the backlog. Returns 0 if nobody did, and 1 if somebody may still:
+ * poll, and call again. */
+int gv_stream_accept_rest(gv_loop *loop, int64_t id);
+
 /* Get the name of our end, or of the `peer`'s, which TCP knows until GV_CLOSED was
  * taken. */
 int gv_stream_name(gv_loop *loop, int64_t id, int peer, gv_address *out);

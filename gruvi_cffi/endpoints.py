@@ -31,6 +31,9 @@ __all__ = ['Client', 'Endpoint', 'Server', 'create_connection', 'create_server',
 _UNBOUND = (('0.0.0.0', 0), ('::', 0, 0, 0))  # what the system then listens on, at any port
 
 
+_MOST_ROUNDS = 100  # each takes a part of the backlog
+
+
 @switchpoint
 def create_connection(
     protocol_factory: Callable[[], Any],
@@ -449,6 +452,27 @@ class Server(Endpoint):
         (self._held_by.add if on else self._held_by.discard)(why)
         for listener in self._listeners:
             listener.accept(not self._held_by)
+
+    @switchpoint
+    def accept_rest(self) -> None:
+        """Accept who has connected by now, and listen no more: nobody who waited is cut.
+
+        Where the system can do it (Linux, TCP and Unix sockets of our own), nobody can connect from
+        the beginning of this call on, and so nobody is cut who would between the last accept and
+        the end.
+        """
+        for listener in self._listeners:
+            listener.refuse()
+        for listener in self._listeners[:]:
+            with contextlib.suppress(TransportError):  # without descriptors they cannot be helped
+                # Where they cannot be kept from coming, they might do so for ever.
+                for _ in range(_MOST_ROUNDS):
+                    if not listener.accept_rest():
+                        break
+                    sleep(0)
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+                listener.close()
 
     def stop_listening(self) -> None:
         """Accept no more; the connections that there are stay, but not half a TLS handshake."""

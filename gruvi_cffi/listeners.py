@@ -22,10 +22,14 @@ _log = get_logger()
 
 
 class Listener:
-    """The owner of a bound handle. *path* is what is to be removed when it closes."""
+    """The owner of a bound handle. *path* is what is to be removed when it closes.
 
-    def __init__(self, handle: StreamHandle, path: str | None = None) -> None:
+    Unless it is *ours*, other processes may have the socket too.
+    """
+
+    def __init__(self, handle: StreamHandle, path: str | None = None, ours: bool = False) -> None:
         self.handle = handle
+        self._ours = ours
         self._accept: Callable[[StreamHandle], object] = StreamHandle.abort
         self._path = None if path is None else os.path.abspath(path)
         self._inode = None if path is None else _inode(path)
@@ -50,8 +54,21 @@ class Listener:
     def handle_closed(self) -> None:
         self._remove_path()  # the hub may have closed it
 
+    def refuse(self) -> None:
+        """Let nobody begin to connect, as far as the system can do that; who has begun may end."""
+        self._remove_path()
+        if self._ours:
+            self.handle.refuse()
+
+    def accept_rest(self) -> bool:
+        """Accept who waits; return False if nobody did, else the hub has to take a turn first.
+
+        :raises TransportError: there are no descriptors left.
+        """
+        return self.handle.accept_rest()
+
     def close(self) -> None:
-        """Listen no more."""
+        """Listen no more. Who waits to be accepted is cut."""
         self._remove_path()
         self.handle.abort()
 
@@ -97,7 +114,7 @@ def bind_tcp(loop: Loop, found: list[AddressInfo], reuse_port: bool) -> list[Lis
     try:
         for info in found:
             try:
-                listeners.append(Listener(_bind(loop, info, port, reuse_port)))
+                listeners.append(Listener(_bind(loop, info, port, reuse_port), ours=True))
             except TransportError as error:
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise

@@ -269,6 +269,7 @@ def test_nothing_was_asked(connect, echo):
         (b'HTTP/1.1 200 OK\r\nX: ' + b'y' * 70_000, MessageTooLarge),
         (b'HTTP/1.1 200 OK\r\n' + b'X: y\r\n' * 300, MessageTooLarge),
         (b'HTTP/1.1 103 Early Hints\r\n\r\n' * 20, MessageTooLarge),
+        (b'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n', MessageError),
     ],
 )
 def test_answers_that_are_none(connect, answer, error):

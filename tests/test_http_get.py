@@ -1,13 +1,14 @@
 """python -m gruvi_cffi get, against a server of ours."""
 
 import json
+import signal
 import subprocess
 import sys
 
 import pytest
 from rawserver import RawServer, response, until_closed
 
-from gruvi_cffi import blocking
+from gruvi_cffi import blocking, sleep
 from gruvi_cffi.cli import get, main
 from gruvi_cffi.http import HttpServer
 
@@ -52,6 +53,48 @@ def test_or_to_a_file(url, run, tmp_path, monkeypatch):
     assert (tmp_path / 'a b.txt').exists()
     assert run(url, '-O') == (0, '', '')
     assert (tmp_path / 'index.html').exists()
+
+
+BROKEN = b'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n' + b'half' * 5000
+
+
+@pytest.mark.parametrize('before', [None, 'before'])
+def test_what_breaks_off_leaves_no_half_a_file(run, tmp_path, before):
+    path = tmp_path / 'here'
+    if before is not None:
+        path.write_text(before)
+    with RawServer([BROKEN]) as server:
+        status, out, err = run(server.url, '-o', str(path))
+    assert (status, out) == (1, '')
+    assert f'; {path} was left as it was\n' in err
+    assert [each.read_text() for each in tmp_path.iterdir()] == ([before] if before else [])
+
+
+def test_who_interrupts_leaves_no_half_a_file(tmp_path):
+    def wait(connection):
+        connection.recv(1)
+
+    with RawServer([BROKEN, wait]) as server:
+        command = [sys.executable, '-m', 'gruvi_cffi', 'get', server.url, '-o', tmp_path / 'here']
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while not any(each.stat().st_size for each in tmp_path.iterdir()):
+            sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert blocking(process.wait, 30) == 130
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_keeps_its_mode_and_its_links(url, run, tmp_path):
+    path = tmp_path / 'here'
+    path.touch(0o640)
+    path.chmod(0o640)
+    (tmp_path / 'link').symlink_to('here')
+    assert run(url, '-o', str(tmp_path / 'link'))[0] == 0
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / 'link').is_symlink()
+    assert json.loads(path.read_text())['PATH_INFO'] == '/'
+    assert run(url, '-o', '/dev/null')[0] == 0
+    assert run(url, '-o', str(tmp_path))[0] == 1
 
 
 def test_what_is_sent_can_be_chosen(url, run, tmp_path):

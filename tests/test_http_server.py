@@ -1,11 +1,14 @@
+import contextlib
+import io
 import socket
 import sys
 import threading
 from wsgiref.validate import validator
 
 import pytest
+from httppeer import LAST, TIMEOUT, Peer, ask, echo, get, hello, split
 
-from gruvi_cffi import Cancelled, blocking, sleep, spawn
+from gruvi_cffi import Cancelled, sleep, spawn
 from gruvi_cffi.http import (
     HttpClient,
     HttpError,
@@ -14,19 +17,6 @@ from gruvi_cffi.http import (
     MessageTruncated,
 )  # fmt: skip
 from gruvi_cffi.sync import Event
-
-TIMEOUT = 10
-
-
-def hello(environ, start_response):
-    start_response('200 OK', [('Content-Type', 'text/plain')])
-    return [b'Hello, World!']
-
-
-def echo(environ, start_response):
-    body = environ['wsgi.input'].read()
-    start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', str(len(body)))])
-    return [body]
 
 
 @pytest.fixture
@@ -42,59 +32,6 @@ def serve():
     yield start
     for server in servers:
         server.close(0)
-
-
-class Peer:
-    """A client that says what it is told to, and nothing else."""
-
-    def __init__(self, server):
-        self.socket = socket.create_connection(server.addresses[0], timeout=TIMEOUT)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.socket.close()
-
-    def send(self, data):
-        blocking(self.socket.sendall, data)
-
-    def read(self):
-        """Return everything up to the end of the connection."""
-        data = b''
-        while piece := blocking(self.socket.recv, 65536):
-            data += piece
-        return data
-
-    def read_until(self, end):
-        data = b''
-        while not data.endswith(end):
-            piece = blocking(self.socket.recv, 65536)
-            assert piece, data
-            data += piece
-        return data
-
-    def ask(self, data):
-        self.send(data)
-        return self.read()
-
-
-def get(target=b'/', *fields):
-    return b'GET %b HTTP/1.1\r\nHost: a.test\r\n%b\r\n' % (target, b''.join(fields))
-
-
-LAST = b'Connection: close\r\n'
-
-
-def ask(server, data):
-    with Peer(server) as peer:
-        return peer.ask(data)
-
-
-def split(answer):
-    head, _, body = answer.partition(b'\r\n\r\n')
-    status, *lines = head.decode('latin-1').split('\r\n')
-    return status, dict(line.split(': ', 1) for line in lines), body
 
 
 def test_a_request_is_answered(serve):
@@ -402,11 +339,6 @@ def test_more_clients_than_allowed_wait(serve):
         peer.socket.close()
 
 
-def test_options_that_make_no_sense():
-    with pytest.raises(ValueError, match='header_timeout'):
-        HttpOptions(header_timeout=-1)
-
-
 # What handlers do wrong.
 
 
@@ -459,6 +391,54 @@ def test_fields_that_cannot_be_sent(serve, caplog, field):
 
     assert ask(serve(app), get()).startswith(b'HTTP/1.1 500 ')
     assert 'Error' in caplog.text
+
+
+@pytest.mark.parametrize('status', ['100 Continue', '101 Switching Protocols', '199 X'])
+def test_an_interim_status_is_no_answer(serve, caplog, status):
+    def app(environ, start_response):
+        start_response(status, [])
+        return []
+
+    answer = ask(serve(app), get(b'/') + get(b'/next'))
+    assert answer.startswith(b'HTTP/1.1 500 ')
+    assert answer.count(b'HTTP/1.1') == 1
+    assert f'{status!r} is an interim status' in caplog.text
+
+
+@pytest.mark.parametrize('status', ['204 No Content', '304 Not Modified'])
+@pytest.mark.parametrize('way', ['list', 'pieces', 'write', 'file'])
+@pytest.mark.parametrize('method', [b'GET', b'HEAD'])
+def test_a_body_where_there_can_be_none(serve, caplog, status, way, method):
+    def app(environ, start_response):
+        write = start_response(status, [])
+        if way == 'write':
+            write(b'spam')
+        if way == 'file':
+            return environ['wsgi.file_wrapper'](io.BytesIO(b'spam'))
+        return [b'spam'] if way == 'list' else [b'', b'sp', b'am']
+
+    answer = ask(serve(app), method + b' / HTTP/1.1\r\nHost: a\r\n\r\n' + get(b'/next'))
+    assert answer.startswith(b'HTTP/1.1 500 ')
+    assert answer.count(b'HTTP/1.1') == 1
+    assert b'spam' not in answer
+    assert f'a response with {status[:3]} has no body' in caplog.text
+
+
+def test_a_length_where_there_can_be_no_body(serve, caplog):
+    def app(environ, start_response):
+        status, length = environ['QUERY_STRING'].split('-')
+        start_response(f'{status} X', [('Content-Length', length)])
+        return []
+
+    server = serve(app)
+    answers = ask(server, get(b'/?204-0') + get(b'/?304-5') + get(b'/?204-5'))
+    heads = answers.split(b'\r\n\r\n')
+    assert heads[0].startswith(b'HTTP/1.1 204 ')
+    assert b'Content-Length' not in heads[0]
+    assert heads[1].startswith(b'HTTP/1.1 304 ')
+    assert b'Content-Length: 5' in heads[1]
+    assert heads[2].startswith(b'HTTP/1.1 500 ')
+    assert 'no Content-Length 5' in caplog.text
 
 
 def test_blanks_around_a_value_are_dropped(serve):
@@ -522,6 +502,34 @@ def test_close_cuts_what_takes_too_long(serve):
         assert not server.connections
         with pytest.raises(ConnectionResetError):
             peer.read()
+
+
+def test_close_with_connections_that_are_closing(serve):
+    server = serve(hello)
+    with Peer(server) as first, Peer(server) as second:
+        for peer in (first, second):
+            peer.send(get())
+            peer.read_until(b'World!')
+        next(iter(server.connections))[0].abort()
+        closing = spawn(server.close)
+        sleep(0)
+        second.send(get())
+        assert second.read().endswith(b'World!')
+        closing.result(TIMEOUT)
+
+
+def test_close_takes_who_waits_to_be_accepted(serve):
+    server = serve(hello)
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(server)) for _ in range(300)]
+        for peer in peers:
+            peer.socket.sendall(get())
+        closing = spawn(server.close)
+        for peer in peers:
+            assert peer.read_until(b'World!').startswith(b'HTTP/1.1 200 ')
+        with pytest.raises(OSError, match='refused'):
+            Peer(server)
+    closing.result(TIMEOUT)
 
 
 def test_no_request_is_lost_when_a_server_stops(serve, long):

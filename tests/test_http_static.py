@@ -1,6 +1,7 @@
 import os
 import socket
 import subprocess
+import time
 
 import pytest
 from dbservers import program
@@ -98,7 +99,8 @@ def test_other_methods(get):
         ('bytes=8-', 206, b'89', 'bytes 8-9/10'),
         ('bytes=-3', 206, b'789', 'bytes 7-9/10'),
         ('bytes=5-100', 206, b'56789', 'bytes 5-9/10'),
-        ('bytes=-100', 200, b'0123456789', None),
+        ('bytes=-100', 206, b'0123456789', 'bytes 0-9/10'),
+        ('bytes=0-', 206, b'0123456789', 'bytes 0-9/10'),
         ('bytes=10-', 416, None, 'bytes */10'),
         ('bytes=-0', 416, None, 'bytes */10'),
         ('bytes=5-2', 200, b'0123456789', None),
@@ -127,11 +129,83 @@ def test_what_the_client_has_already(get, folder):
         ('If-Modified-Since', 'nonsense'),
     ):  # fmt: skip
         assert get('/file.txt', [field])[0].status_code == 200
-    first = [('Range', 'bytes=0-0')]
-    assert get('/file.txt', [*first, ('If-Range', tag)])[0].status_code == 206
-    assert get('/file.txt', [*first, ('If-Range', '"x"')])[0].status_code == 200
     (folder / 'file.txt').write_bytes(b'changed')
     assert get('/file.txt', [('If-None-Match', tag)])[1] == b'changed'
+
+
+def test_an_empty_file_has_no_parts(get, folder):
+    (folder / 'empty').touch()
+    response, body = get('/empty', [('Range', 'bytes=0-')])
+    assert (response.status_code, body) == (200, b'')
+
+
+OLD, NEW = 'Thu, 01 Jan 1970 00:00:00 GMT', 'Tue, 01 Jan 2030 00:00:00 GMT'
+
+
+@pytest.mark.parametrize(
+    ('fields', 'status'),
+    [
+        ([('If-Match', '{tag}')], 200),
+        ([('If-Match', '*')], 200),
+        ([('If-Match', '"x", {tag}')], 200),
+        ([('If-Match', '"x"'), ('If-Match', '{tag}')], 200),
+        ([('If-Match', '"x"')], 412),
+        ([('If-Match', 'W/{tag}')], 412),  # which is no strong comparison
+        ([('If-Match', '"a,{bare},b"')], 412),
+        ([('If-Match', '')], 412),
+        ([('If-Unmodified-Since', '{changed}')], 200),
+        ([('If-Unmodified-Since', NEW)], 200),
+        ([('If-Unmodified-Since', OLD)], 412),
+        ([('If-Unmodified-Since', 'nonsense')], 200),
+        # The tags go before the dates, and what must not be lost before what is known.
+        ([('If-Match', '{tag}'), ('If-Unmodified-Since', OLD)], 200),
+        ([('If-Match', '"x"'), ('If-Unmodified-Since', NEW)], 412),
+        ([('If-None-Match', '{tag}'), ('If-Modified-Since', OLD)], 304),
+        ([('If-None-Match', '"x"'), ('If-Modified-Since', NEW)], 200),
+        ([('If-Match', '"x"'), ('If-None-Match', '{tag}')], 412),
+        ([('If-Match', '{tag}'), ('If-None-Match', '{tag}')], 304),
+        ([('If-Unmodified-Since', NEW), ('If-Modified-Since', NEW)], 304),
+    ],
+)
+def test_conditions(get, fields, status):
+    response, _ = get('/file.txt')
+    tag, changed = response.get_header('etag'), response.get_header('last-modified')
+    given = [
+        (name, value.format(tag=tag, bare=tag.strip('"'), changed=changed))
+        for name, value in fields
+    ]
+    response, body = get('/file.txt', given)
+    assert response.status_code == status
+    assert (body == b'0123456789') == (status == 200)
+    assert response.get_header('etag') == tag
+    response, body = get('/file.txt', [*given, ('Range', 'bytes=0-1')])
+    assert response.status_code == (206 if status == 200 else status)
+    assert get('/file.txt', given, 'HEAD')[0].status_code == status
+
+
+@pytest.mark.parametrize(
+    ('value', 'status'),
+    [
+        ('{tag}', 206), ('"x"', 200), ('W/{tag}', 200), ('{tag}, "x"', 200), ('{changed}', 206),
+        (OLD, 200), (NEW, 200), ('nonsense', 200),
+    ],
+)  # fmt: skip
+def test_a_part_of_what_the_client_has(get, folder, value, status):
+    os.utime(folder / 'file.txt', (1e9, 1e9))
+    response, _ = get('/file.txt')
+    tag, changed = response.get_header('etag'), response.get_header('last-modified')
+    given = ('If-Range', value.format(tag=tag, changed=changed))
+    response, body = get('/file.txt', [('Range', 'bytes=1-2'), given])
+    assert (response.status_code, body) == (status, b'12' if status == 206 else b'0123456789')
+    assert get('/file.txt', [given])[0].status_code == 200
+
+
+def test_the_date_of_what_may_still_change_makes_no_part(get, folder):
+    now = time.time() + 60
+    os.utime(folder / 'file.txt', (now, now))
+    changed = get('/file.txt')[0].get_header('last-modified')
+    fields = [('Range', 'bytes=1-2'), ('If-Range', changed)]
+    assert get('/file.txt', fields)[0].status_code == 200
 
 
 def test_what_is_no_folder(tmp_path):

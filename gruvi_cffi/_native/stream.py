@@ -241,6 +241,20 @@ class StreamHandle(Handle):
         """
         check(lib.gv_stream_accept(self._ptr, self.id, on), 'accept')
 
+    def refuse(self) -> None:
+        """Let nobody begin to connect any more, as far as the system can do that.
+
+        It is the socket that refuses, also for other processes that have it.
+        """
+        lib.gv_stream_refuse(self._ptr, self.id)
+
+    def accept_rest(self) -> bool:
+        """Accept who waits; return False if nobody did, else the loop has to turn first.
+
+        :raises TransportError: it does not listen, or there are no descriptors left.
+        """
+        return bool(check(lib.gv_stream_accept_rest(self._ptr, self.id), 'accept'))
+
     def getsockname(self) -> Address:
         """Return the name of our end: a tuple for IP, a string for Unix sockets."""
         return self._name(0, 'get the name of the socket')

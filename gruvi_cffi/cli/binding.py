@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Iterator
 from typing import Any
 
 
@@ -26,26 +25,55 @@ def remove_stale(path: str) -> None:
             return
 
 
-@contextlib.contextmanager
-def shared(places: list[Any]) -> Iterator[list[Any]]:
-    """Give *places* with a descriptor for each Unix socket, which one process alone can bind.
+class Shared:
+    """*places* as several processes can use them, with a descriptor for each Unix socket.
+
+    Only one process can bind that.
 
     :raises OSError: one cannot be bound.
     """
-    with contextlib.ExitStack() as stack:
-        yield [_bind(place, stack) if isinstance(place, str) else place for place in places]
 
+    def __init__(self, places: list[Any]) -> None:
+        self._sockets: list[socket.socket] = []
+        self._bound: list[tuple[str, int]] = []  # names, and the numbers of their files
+        try:
+            self.places = [
+                self._bind(place) if isinstance(place, str) else place for place in places
+            ]
+            for place in self.places:
+                if isinstance(place, int):
+                    # Who closes it gives back a mode that it has changed. That is the other
+                    # processes' mode too, who would wait in accept() then.
+                    os.set_blocking(place, False)
+        except BaseException:
+            self.close()
+            raise
 
-def _bind(path: str, stack: contextlib.ExitStack) -> int:
-    remove_stale(path)
-    bound = stack.enter_context(socket.socket(socket.AF_UNIX))
-    bound.bind(path)
-    stack.callback(_remove, path, os.stat(path).st_ino)
-    return bound.fileno()
+    def __enter__(self) -> Shared:
+        return self
 
+    def __exit__(self, *exc: object) -> None:
+        """Close."""
+        self.close()
 
-def _remove(path: str, inode: int) -> None:
-    """Remove what was bound, unless it is somebody else's by now."""
-    with contextlib.suppress(OSError):
-        if os.stat(path).st_ino == inode:
-            os.unlink(path)
+    def _bind(self, path: str) -> int:
+        remove_stale(path)
+        bound = socket.socket(socket.AF_UNIX)
+        self._sockets.append(bound)
+        bound.bind(path)
+        self._bound.append((path, os.stat(path).st_ino))
+        return bound.fileno()
+
+    def unlink(self) -> None:
+        """Let nobody connect any more; who has connected can still be accepted."""
+        while self._bound:
+            path, inode = self._bound.pop()
+            with contextlib.suppress(OSError):
+                if os.stat(path).st_ino == inode:  # it may be somebody else's by now
+                    os.unlink(path)
+
+    def close(self) -> None:
+        """Close our descriptors, and leave no names."""
+        self.unlink()
+        for each in self._sockets:
+            each.close()

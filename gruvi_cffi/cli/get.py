@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import ssl
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from ..http import HttpResponse, HttpSession, HttpTimeouts
 from ..ssl import create_default_context
 
 _WIDTH = 40  # of the bar
+_LONGEST_NAME = 40  # characters, each of up to four bytes; systems allow 255
 _EVERY = 0.1  # seconds between two pictures of it
 
 EPILOG = """\
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
     add = parser.add_argument
     add('url', metavar='URL')
-    add('-o', '--output', metavar='FILE', help='write to this file')
+    add('-o', '--output', metavar='FILE', help='write to this file, once all of it is there')
     add('-O', '--remote-name', action='store_true', help='write to a file named as in the URL')
     add('-X', '--method', metavar='METHOD', help='by default GET, or POST if there is a body')
     add('-H', '--header', metavar='NAME: VALUE', action='append', default=[], type=_header)
@@ -86,7 +88,8 @@ def run(options: argparse.Namespace) -> int:
             response = session.request(method, options.url, stream=True, **arguments)
             return _write(response, options, path)
     except (Error, OSError, ValueError) as error:
-        print(f'{options.url}: {error}', file=sys.stderr)
+        left = '' if path in (None, '-') else f'; {path} was left as it was'
+        print(f'{options.url}: {error}{left}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -167,11 +170,27 @@ def _write(response: HttpResponse, options: argparse.Namespace, path: Optional[s
 
 @contextlib.contextmanager
 def _output(path: Optional[str]) -> Iterator[BinaryIO]:
+    """Give what to write to. A file gets its name once all is in it: there is no half a file."""
     if path is None or path == '-':
         yield sys.stdout.buffer
         return
-    with open(path, 'wb') as file:
-        yield file
+    path = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path):  # /dev/null, or a pipe
+        with open(path, 'wb') as file:
+            yield file
+        return
+    folder, name = os.path.split(path)
+    beside = os.path.join(folder, f'.{name[:_LONGEST_NAME]}.{os.getpid()}')
+    try:
+        with open(beside, 'xb') as file:
+            yield file
+        if os.path.exists(path):
+            shutil.copymode(path, beside)
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
+        raise
 
 
 class Bar:

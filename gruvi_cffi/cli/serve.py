@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
@@ -12,12 +13,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import Cancelled
 from ..fibers import spawn
 from ..http import AccessLog, HttpOptions, HttpServer, StaticFiles
 from ..poll import wait_readable
 from ..signals import SignalReceiver
 from . import certificates
-from .binding import remove_stale, shared
+from .binding import Shared, remove_stale
 from .reloading import RELOAD, Watch, run_reloading
 from .workers import run_workers
 
@@ -85,30 +87,37 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(each.strip() for each in text.split(',') if each.strip())
 
 
+_LIMITS = {
+    'line': ('--limit-request-line', 'of the request line'),
+    'head': ('--limit-head', 'of a head'),
+    'fields': ('--limit-fields', 'fields of a head'),
+    'body': ('--limit-body', 'of a body; 0 allows none, -1 is no limit'),
+    'pipeline': ('--limit-pipeline', 'requests that wait on a connection'),
+    'connections': ('--limit-connections', 'of each process'),
+}
+_TIMEOUTS = {
+    'header_timeout': ('--timeout-header', 'for a head'),
+    'body_timeout': ('--timeout-body', 'between two reads of a body'),
+    'keepalive_timeout': (
+        '--timeout-keepalive',
+        'between two requests; 0 allows one on a connection',
+    ),
+}
+
+
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group('limits', 'in bytes, or how many')
-    for option, name, text in (
-        ('request-line', 'line', 'of the request line'),
-        ('head', 'head', 'of a head'),
-        ('fields', 'fields', 'fields of a head'),
-        ('body', 'body', 'of a body; -1 is none'),
-        ('pipeline', 'pipeline', 'requests that wait on a connection'),
-        ('connections', 'connections', 'of each process'),
-    ):
-        _add(limits, f'--limit-{option}', name, text, int)
+    for name, (option, text) in _LIMITS.items():
+        _add(limits, option, name, text, int)
     timeouts = parser.add_argument_group('timeouts', 'in seconds; -1 is none')
-    for option, text in (
-        ('header', 'for a head'),
-        ('body', 'between two reads of a body'),
-        ('keepalive', 'between two requests'),
-    ):
-        _add(timeouts, f'--timeout-{option}', f'{option}_timeout', text, float)
+    for name, (option, text) in _TIMEOUTS.items():
+        _add(timeouts, option, name, text, float)
     timeouts.add_argument(
         '--timeout-graceful',
         type=float,
         default=30.0,
         metavar='S',
-        help='for the last answers (30)',
+        help='for the last answers; 0 cuts them (30)',
     )
 
 
@@ -135,9 +144,11 @@ def run(options: argparse.Namespace) -> int:
         if options.reload:
             return run_reloading(lambda leash: _serve(options, places, keys, leash))
         if options.workers > 1:
-            with shared(places) as places:
+            with Shared(places) as shared:
                 return run_workers(
-                    options.workers, lambda leash: _serve(options, places, keys, leash)
+                    options.workers,
+                    lambda leash: _serve(options, shared.places, keys, leash),
+                    shared.unlink,
                 )
         return _serve(options, places, keys)
     except (ValueError, ImportError, AttributeError, OSError) as error:
@@ -157,6 +168,9 @@ def _log_to_stdout(logger: logging.Logger) -> None:
 def _check(options: argparse.Namespace) -> None:
     if options.workers < 1:
         raise ValueError(f'--workers must be 1 or more, not {options.workers}')
+    graceful = options.timeout_graceful
+    if graceful != -1 and not 0 <= graceful < float('inf'):
+        raise ValueError(f'--timeout-graceful must be 0 or more, or -1, not {graceful}')
     if options.reload and options.workers > 1:
         raise ValueError('--reload goes with one worker')
     _options_of(options)
@@ -170,6 +184,11 @@ def _options_of(options: argparse.Namespace) -> HttpOptions:
     for name, value in given.items():
         if value == -1 and (name == 'body' or name.endswith('_timeout')):
             given[name] = None
+    for name, (option, _) in {**_LIMITS, **_TIMEOUTS}.items():
+        try:
+            HttpOptions(**{name: given[name]})
+        except ValueError as error:
+            raise ValueError(f'{option}: {error}') from None
     return HttpOptions(**given)
 
 
@@ -287,7 +306,8 @@ def _run(server: HttpServer, graceful: float, leash: int | None) -> None:
 
         cutting = spawn(cut)
         try:
-            closing.join()
+            with contextlib.suppress(Cancelled):  # it was cut
+                closing.result()
         finally:
             cutting.cancel()
 

@@ -77,12 +77,12 @@ class Leash:
         os.close(self._writing)
 
 
-def run_workers(count: int, work: Work) -> int:
+def run_workers(count: int, work: Work, ending: Callable[[], object]) -> int:
     """Run *work* in *count* processes until SIGTERM or SIGINT, and return the exit status.
 
-    Workers are told by SIGTERM, and by SIGKILL if a second signal comes. SIGHUP is passed on to
-    them. One that dies is started again, after a pause if it died too soon; if that was one of the
-    first, all end.
+    *ending* is called before the workers are told to end: by SIGTERM, and by SIGKILL if a second
+    signal comes. SIGHUP is passed on to them. One that dies is started again, after a pause if it
+    died too soon; if that was one of the first, all end.
     """
     leash = Leash()
     keeper = _Keeper(count, work, leash)
@@ -90,6 +90,7 @@ def run_workers(count: int, work: Work) -> int:
         try:
             return keeper.run()
         finally:
+            ending()
             keeper.end()
             leash.close()
 

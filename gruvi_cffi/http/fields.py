@@ -89,7 +89,7 @@ def status_line(version: str, status: str) -> tuple[str, bool]:
     """Return the first line of a response, and whether that can have no body.
 
     :raises TypeError: *status* is no string.
-    :raises ValueError: it is no code and words.
+    :raises ValueError: it is no code and words, or the code is below 200.
     """
     try:
         return _statuses[version, status]
@@ -99,7 +99,9 @@ def status_line(version: str, status: str) -> tuple[str, bool]:
         raise TypeError(f'the status must be a string, not {status!r}')
     if not _STATUS.fullmatch(status):
         raise ValueError(f'{status!r} is no status line such as "200 OK"')
-    bodyless = status[0] == '1' or status[:3] in ('204', '304')
+    if status[0] == '1':
+        raise ValueError(f'{status!r} is an interim status; the one of an answer is 200 or above')
+    bodyless = status[:3] in ('204', '304')
     made = f'HTTP/{version} {status}\r\n', bodyless
     if len(_statuses) >= _CACHED:
         _statuses.clear()

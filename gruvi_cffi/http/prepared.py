@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .bodies import RequestBody
@@ -11,6 +12,7 @@ from .urls import Url, url_of
 
 _IDEMPOTENT = frozenset({'GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'})  # RFC 9110, 9.2.2
 _SECRET = ('authorization', 'proxy-authorization', 'cookie')
+_SCHEME = re.compile(r'([A-Za-z][A-Za-z0-9+.\-]*):')  # RFC 3986, 3.1
 _OF_BODY = ('content-type', 'content-length', 'content-encoding', 'content-language', 'trailer')
 
 
@@ -46,20 +48,22 @@ class PreparedRequest:
             pairs.append(('Content-Length', str(self.body.size)))
         return pairs
 
-    def redirected(self, status: int, location: str) -> PreparedRequest:
-        """Return what follows a redirection (RFC 9110, 15.4).
+    def redirected(self, status: int, location: str) -> PreparedRequest | str:
+        """Return what follows a redirection (RFC 9110, 15.4), or why nothing must.
 
         Nobody else gets the credentials, the cookies, or the body.
 
-        :raises RedirectError: it leads to what is no HTTP, from https to http, or the body would
-            have to be sent again and cannot be, or to another origin.
+        :raises RedirectError: it leads nowhere, or the body cannot be sent again.
         """
+        scheme = _SCHEME.match(location)
+        if scheme is not None and scheme[1].lower() not in ('http', 'https'):
+            return f'{location} is no HTTP'
         try:
             where = url_of(location, str(self.where))
         except ValueError as error:
             raise RedirectError(f'{self.url} redirects to nowhere: {error}') from None
         if self.where.scheme == 'https' and where.scheme == 'http':
-            raise RedirectError(f'{self.url} redirects to {where}, which is not secure')
+            return f'{where} is not secure'
         where = where if where.fragment else where._replace(fragment=self.where.fragment)
         headers = Headers(self.headers)
         headers.pop('Host', None)
@@ -72,7 +76,7 @@ class PreparedRequest:
             method, body = 'GET', None
             _drop(headers, _OF_BODY)
         elif body is not None and elsewhere:
-            raise RedirectError(f'{self.url} would have the body sent to {where}, another origin')
+            return f'the body would be sent to {where}, another origin'
         elif not self._rewind():
             raise RedirectError(f'{self.url} redirects, but the body cannot be sent twice')
         return PreparedRequest(method, where._replace(userinfo=('', '')), headers, body)

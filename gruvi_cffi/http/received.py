@@ -28,7 +28,8 @@ class HttpResponse:
     """A response: ``status_code``, ``reason``, ``headers``, and a body that may still come.
 
     ``request`` is what it answers and ``url`` of what, ``history`` the redirections before, and
-    ``elapsed`` the seconds from the request to the head. Unless it was asked for as a stream, the
+    ``elapsed`` the seconds from the request to the head; ``not_followed`` says why, if it is a
+    redirection that must not be followed. Unless it was asked for as a stream, the
     body is there as ``content``. A stream has to be read to its end, or closed: only then its
     connection is free.
     """
@@ -50,6 +51,7 @@ class HttpResponse:
         self.request = request
         self.url = request.url
         self.history: list[HttpResponse] = []
+        self.not_followed: Optional[str] = None  # why, if it is a redirection that must not be
         self.elapsed = elapsed
         self._message = message
         self._lease: Any = lease  # gives the connection back, or cuts it
@@ -99,8 +101,11 @@ class HttpResponse:
     def raise_for_status(self) -> HttpResponse:
         """Return the response itself.
 
-        :raises StatusError: it says that the request failed.
+        :raises StatusError: the request has failed, or it is a redirection that is not followed.
         """
+        if self.not_followed is not None:
+            what = f'{self.status_code} {self.reason} from {self.url} is not followed'
+            raise StatusError(f'{what}: {self.not_followed}', self)
         if not self.ok:
             raise StatusError(f'{self.status_code} {self.reason} from {self.url}', self)
         return self

@@ -166,6 +166,9 @@ class HttpClientProtocol(HttpConnection):
             if self.answered:
                 self.resume_writing()  # for who still sends the request, and need not
         else:
+            if message.status_code == 101:
+                self._fail(MessageError('the server switches to a protocol nobody has asked for'))
+                return
             self._interim += 1
             if self._interim > limits.HTTP_INTERIM:
                 self._fail(MessageTooLarge('the server sends too many interim responses'))

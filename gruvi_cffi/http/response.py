@@ -7,7 +7,7 @@ start() ---> send()                       all of it at once
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Optional
+from typing import Any, NoReturn, Optional
 
 from .._native import http as engine
 from ..errors import TransportError
@@ -79,6 +79,10 @@ class Response:
                 has_server = has_server or special == 'server'
                 if special == 'trailer':
                     self._announce(value)
+        if self.length and status[:3] == '204':
+            raise ValueError(
+                f'a response with 204 has no body, and no Content-Length {self.length}'
+            )
         if not has_date:
             lines.append(date_line(not has_server))
         elif not has_server:
@@ -165,14 +169,16 @@ class Response:
     def send(self, body: bytes) -> None:
         """Send the head, *body* as the whole body, and be done.
 
-        :raises HttpError: it is not as long as the Content-Length says.
+        :raises HttpError: it is not as long as the Content-Length says, or the status allows none.
         """
         if self.trailers or self.sent or not body:
             self.write(body)
             self.end()
             return
+        if self.bodyless:
+            self._refuse_body()
         size = len(body)
-        if self.length is not None and self.length != size and not self.bodyless:
+        if self.length is not None and self.length != size:
             self._check_size(size)
         head = self._finish_head(size).encode('latin-1')
         self.ended = True
@@ -186,13 +192,16 @@ class Response:
     def write(self, data: bytes) -> None:
         """Send *data* as the next part of the body, once the client keeps up.
 
-        :raises HttpError: the body gets longer than its Content-Length says, or has ended.
+        :raises HttpError: the body gets longer than its Content-Length says, or has ended, or the
+            status allows none.
         :raises TransportError: the connection is lost.
         """
         if self.ended:
             raise HttpError('the response has ended', 500)
         if not data:
             return
+        if self.bodyless and not self.sent:
+            self._refuse_body()
         if self.length is not None and not self.bodyless and self.size + len(data) > self.length:
             self._check_size(self.size + len(data))
         pieces = [] if self.sent else [self._finish_head(None).encode('latin-1')]
@@ -235,6 +244,8 @@ class Response:
         :raises Timeout: the client takes nothing.
         :raises TransportError: the connection is lost.
         """
+        if self.bodyless and not self.sent:
+            self._refuse_body()
         if size < _SENDFILE_FROM or self.trailers or type(self._transport) is not Transport:
             return False
         if not self.sent:
@@ -248,6 +259,9 @@ class Response:
             stall = self._protocol.write_timeout
             self.size += sendfile(self._transport, file, offset, size, stall=stall)
         return True
+
+    def _refuse_body(self) -> NoReturn:
+        raise HttpError(f'a response with {self.status[:3]} has no body', 500)
 
     def _check_size(self, size: int) -> None:
         self._protocol.closing = True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Optional
 
 from .. import limits
 from ..endpoints import Server, wait_closed
-from ..hub import sleep, switchpoint
+from ..errors import TransportError
+from ..hub import switchpoint
 from ..transports import Transport
 from ..transports.tls import TlsTransport
 from .accesslog import AccessLog
@@ -61,6 +63,7 @@ class HttpServer(Server):
             self.handler = ProxyHeaders(self.handler, self.options.proxy_headers)
         self._proxies = Trusted(self.options.proxy_protocol)
         self._full = False
+        self._grace: Optional[float] = None  # while it closes
         self._access_log = access_log
         super().__init__(
             self._make_proxied if self.options.proxy_protocol else self._make_protocol, timeout
@@ -68,6 +71,8 @@ class HttpServer(Server):
 
     def _start(self, transport: Transport) -> None:
         super()._start(transport)
+        if self._grace is not None:
+            self._connections[transport].finish(self._grace)
         if len(self._connections) >= self.options.connections and not self._full:
             self._full = True
             self.accept(False)
@@ -87,11 +92,16 @@ class HttpServer(Server):
         meanwhile. After *timeout* seconds those that are left are aborted, and their handlers
         cancelled.
         """
-        sleep(0)  # who is in the backlog has been told that we are here
-        self.stop_listening()
+        self._grace = grace
+        try:
+            self.accept_rest()  # whom the kernel has told that we are here
+        finally:
+            self._grace = None
+            self.stop_listening()
         transports = list(self._connections)
         for transport in transports:
-            self._connections[transport].finish(grace)
+            with suppress(TransportError):  # it has just broken
+                self._connections[transport].finish(grace)
         wait_closed(transports, timeout)
 
     def _make_protocol(self) -> HttpServerProtocol:

@@ -80,7 +80,8 @@ class HttpServerProtocol(HttpConnection):
         self._body_counted = 0  # when its rate was last looked at
         self._body_timed = False
         self._finished = 0.0  # when the last request was, in seconds
-        self.closing = False  # the answer that is being given is the last one
+        # The answer that is being given is the last one.
+        self.closing = self._options.keepalive_timeout == 0
         self._peer: Any = None
         self._handed = False  # the connection is another protocol's
         self.data: Any = None  # for the handler
@@ -104,7 +105,7 @@ class HttpServerProtocol(HttpConnection):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._finished = monotonic()
-        transport.set_deadline(DEADLINE_READ, self._options.keepalive_timeout)
+        transport.set_deadline(DEADLINE_READ, self._options.idle_timeout)
         transport.set_deadline(DEADLINE_WRITE, self._options.write_timeout)
 
     def data_received(self, data: bytes) -> None:
@@ -213,7 +214,7 @@ class HttpServerProtocol(HttpConnection):
         message.complete = True
         if self._body_timed:
             self._body_timed = False
-            self.transport.set_deadline(DEADLINE_READ, self._options.keepalive_timeout)
+            self.transport.set_deadline(DEADLINE_READ, self._options.idle_timeout)
             self.transport.set_deadline(DEADLINE_TOTAL, None)
         if message.buffer is not None:
             message.buffer.feed_eof()
@@ -430,13 +431,13 @@ class HttpServerProtocol(HttpConnection):
         elif which == DEADLINE_TOTAL and self._paused:
             self._look_for_reset()
         elif which == DEADLINE_READ:
-            transport.set_deadline(DEADLINE_READ, self._options.keepalive_timeout)
+            transport.set_deadline(DEADLINE_READ, self._options.idle_timeout)
 
     def _idle_too_long(self, which: int) -> None:
         if which == DEADLINE_TOTAL:
             self._refuse(408, 'the head takes too long')
             return
-        allowed = self._options.keepalive_timeout
+        allowed = self._options.idle_timeout
         left = 0.0
         if allowed is not None and not self.closing:
             left = self._finished + allowed - monotonic()
@@ -464,6 +465,8 @@ class HttpServerProtocol(HttpConnection):
         then on to be answered once more.
         """
         self.closing = True
+        if self.transport.is_closing():
+            return
         if self._handed:
             self.transport.close()
         elif self._message is None and not self._lingering:

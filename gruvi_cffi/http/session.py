@@ -16,7 +16,7 @@ from .auth import Auth, authenticate
 from .bodies import Data, Progress, encode
 from .cookies import add_cookies, keep_cookies
 from .decoding import ACCEPTED
-from .errors import ConnectionLost, MessageError, RedirectError, TooManyRedirects
+from .errors import ConnectionLost, RedirectError, TooManyRedirects
 from .headers import Fields
 from .httprequest import HttpRequest
 from .message import HttpMessage
@@ -98,6 +98,15 @@ class HttpSession:
         max_per_origin: int = limits.HTTP_POOL_ORIGIN,
         keepalive: float = limits.HTTP_POOL_IDLE,
     ) -> None:
+        for name, number, least in (
+            ('max_redirects', max_redirects, 0),
+            ('max_content', max_content, 0),
+            ('max_connections', max_connections, 1),
+            ('max_per_origin', max_per_origin, 1),
+            ('keepalive', keepalive, 0),
+        ):
+            if not number >= least:
+                raise ValueError(f'{name} must be {least} or more, not {number!r}')
         self._base = None if base_url is None else _whole(url_of(base_url))
         self.headers = merge({'Accept': '*/*', 'Accept-Encoding': ACCEPTED}, headers)
         self._params = params
@@ -151,6 +160,9 @@ class HttpSession:
     ) -> HttpResponse:
         """Send a request, and return what answers it in the end.
 
+        That may be a redirection that is not followed: to what is no HTTP, from https to http, or
+        one that would have the body sent to another origin.
+
         The body is *data*: bytes, text in UTF-8, a file of bytes, an iterable of bytes, or fields
         of a form, as a mapping or a list of pairs; *json*: what is sent as JSON; or *files*, with
         the fields in *data*: a mapping or pairs of names and files, bytes, or tuples of filename,
@@ -164,7 +176,8 @@ class HttpSession:
         :raises HttpTimeout: something took too long; its ``phase`` says what.
         :raises MessageError: the server has broken the protocol; it is a MessageTruncated if the
             response breaks off, and a MessageTooLarge if it is beyond a limit.
-        :raises RedirectError: a redirection leads where it must not, or there are too many.
+        :raises RedirectError: a redirection leads nowhere, its body cannot be sent again, or there
+            are too many.
         :raises RuntimeError: the session is closed, or of another thread.
         :raises TypeError: something is of a type that cannot be sent.
         :raises ValueError: something cannot be sent, or *url* is no URL.
@@ -209,12 +222,15 @@ class HttpSession:
             response.history = history[:]
             if not (follow and response.is_redirect):
                 return response
+            following = _next_of(request, response)
+            if following is None:
+                return response
             history.append(response)
             with response:
                 if len(history) > self._max_redirects:
                     raise TooManyRedirects(f'more than {self._max_redirects} redirections')
-                request = request.redirected(response.status_code, _location(response))
                 response.skip()
+            request = following
 
     def _ask(
         self,
@@ -303,6 +319,22 @@ def _whole(url: Url) -> str:
     return str(url).replace('://', f'://{who}', 1)
 
 
+def _next_of(request: PreparedRequest, response: HttpResponse) -> PreparedRequest | None:
+    """Return what follows *response*, a redirection, or None if that must not be.
+
+    :raises RedirectError: it leads nowhere, or the body cannot be sent again.
+    """
+    try:
+        found = request.redirected(response.status_code, _location(response))
+    except BaseException:
+        response.close()
+        raise
+    if isinstance(found, str):
+        response.not_followed = found
+        return None
+    return found
+
+
 def _location(response: HttpResponse) -> str:
     """Return where a redirection leads to, of which many servers send UTF-8 as it is.
 
@@ -357,8 +389,5 @@ def _send(
         protocol.abandon()
     while True:
         message = protocol.getresponse(None)
-        status = message.status_code or 0
-        if status == 101:
-            raise MessageError('the server switches to a protocol that nobody has asked for')
-        if status >= 200:
+        if (message.status_code or 0) >= 200:
             return message

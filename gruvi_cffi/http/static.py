@@ -5,13 +5,13 @@ from __future__ import annotations
 import mimetypes
 import os
 import re
-from email.utils import parsedate_to_datetime
 from typing import Any, Optional
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from .. import fs
 from ..hub import switchpoint
 from ..wire.http_fields import rfc1123_date
+from .conditions import Conditions
 from .message import HttpMessage
 from .response import Response
 
@@ -115,24 +115,29 @@ def send_file(message: HttpMessage, response: Response, file: Any) -> None:
     tag = f'"{known.st_mtime_ns:x}-{known.st_size:x}"'
     changed = rfc1123_date(int(known.st_mtime))
     headers = [('ETag', tag), ('Last-Modified', changed), ('Accept-Ranges', 'bytes')]
-    if not _is_wanted(message, tag, int(known.st_mtime)):
+    conditions = Conditions(message, tag, int(known.st_mtime))
+    if conditions.status() == 304:
         response.start('304 Not Modified', headers)
         response.end()
+        return
+    if conditions.status() == 412:
+        _say(response, '412 Precondition Failed', headers)
         return
     kind, encoding = mimetypes.guess_type(file.name)
     kind = kind if encoding is None else _COMPRESSED.get(encoding)
     headers.append(('Content-Type', kind or 'application/octet-stream'))
-    part = _part_of(message, known.st_size, tag, changed)
-    if part is None:
-        _say(response, '416 Range Not Satisfiable', [('Content-Range', f'bytes */{known.st_size}')])
-        return
-    first, size = part
-    status = '200 OK'
-    if size != known.st_size:
-        status = '206 Partial Content'
-        last = first + size - 1
-        headers.append(('Content-Range', f'bytes {first}-{last}/{known.st_size}'))
-    response.start(status, [*headers, ('Content-Length', str(size))])
+    first, size, said = 0, known.st_size, '200 OK'
+    if message.method == 'GET' and conditions.wants_part():  # only GET has parts: RFC 9110, 14.2
+        part = _part_of(message, known.st_size)
+        if part == (0, 0):
+            unsatisfied = [('Content-Range', f'bytes */{known.st_size}')]
+            _say(response, '416 Range Not Satisfiable', unsatisfied)
+            return
+        if part is not None:
+            (first, size), said = part, '206 Partial Content'
+            where = f'bytes {first}-{first + size - 1}/{known.st_size}'
+            headers.append(('Content-Range', where))
+    response.start(said, [*headers, ('Content-Length', str(size))])
     if message.method != 'HEAD' and not response.sendfile(file, first, size):
         _send(response, file, first, size)
     response.end()
@@ -148,35 +153,19 @@ def _send(response: Response, file: Any, first: int, size: int) -> None:
         size -= len(data)
 
 
-def _is_wanted(message: HttpMessage, tag: str, changed: int) -> bool:
-    """Return whether the client does not have it already."""
-    tags = message.get_header('if-none-match')
-    if tags is not None:
-        known = [each.strip().removeprefix('W/') for each in tags.split(',')]
-        return '*' not in known and tag not in known
-    since = _time_of(message.get_header('if-modified-since'))
-    return since is None or changed > since
+def _part_of(message: HttpMessage, size: int) -> Optional[tuple[int, int]]:
+    """Return where to begin and how much to send; (0, 0) if there is no such part, or None.
 
-
-def _time_of(date: Optional[str]) -> Optional[int]:
-    try:
-        return None if date is None else int(parsedate_to_datetime(date).timestamp())
-    except (ValueError, OverflowError, TypeError):
-        return None
-
-
-def _part_of(message: HttpMessage, size: int, tag: str, changed: str) -> Optional[tuple[int, int]]:
-    """Return where to begin and how much to send, or None if there is no such part."""
+    None is for all: of several ranges, of malformed ones, and of an empty file.
+    """
     found = _RANGE.fullmatch(message.get_header('range', ''))
-    if found is None or found[0].endswith('=-') or message.method == 'HEAD':
-        return 0, size  # RFC 9110, 14.2: only GET has parts
-    if message.get_header('if-range', tag) not in (tag, changed):
-        return 0, size
+    if found is None or found[0].endswith('=-') or not size:
+        return None
     first, last = found.groups()
     if not first:
-        length = min(int(last), size) if last else 0
-        return (size - length, length) if length else None
+        length = min(int(last), size)
+        return (size - length, length) if length else (0, 0)
     begin, end = int(first), min(int(last), size - 1) if last else size - 1
     if last and int(last) < begin:
-        return 0, size  # which is no range at all
-    return (begin, end - begin + 1) if begin < size else None
+        return None
+    return (begin, end - begin + 1) if begin < size else (0, 0)

@@ -122,6 +122,7 @@ static void requests_pass(void) {
             "HCONNECT|a.test:443|Host|a.test:443|EU");
     request("GET / HTTP/1.1\r\nHost:\t a.test \t\r\nA:\r\nB:b\r\n\r\n",
             "HGET|/|Host|a.test|A||B|b|E");
+    request("GET / HTTP/1.1\r\nHost: [v1f.a:b]\r\n\r\n", "HGET|/|Host|[v1f.a:b]|E");
     request("GET / HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n" GET,
             "HGET|/|Host|[::1]:80|Connection|close|E");
 }
@@ -151,6 +152,10 @@ static void requests_do_not_pass(void) {
         {"GET / HTTP/1.1\r\n\r\n", "!400"},
         {"GET / HTTP/1.1\r\n" HOST HOST "\r\n", "!400"},
         {"GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", "!400"},
+        {"GET / HTTP/1.1\r\nHost: [v.a]\r\n\r\n", "!400"},
+        {"GET / HTTP/1.1\r\nHost: [v1.]\r\n\r\n", "!400"},
+        {"GET / HTTP/1.1\r\nHost: [vg.a]\r\n\r\n", "!400"},
+        {"GET / HTTP/1.1\r\nHost: [v1.%41]\r\n\r\n", "!400"},
         {"GET http://b.test/ HTTP/1.1\r\n" HOST "\r\n", "!400"},
         {"GET / HTTP/1.1\r\n" HOST "X : y\r\n\r\n", "!400"},
         {"GET / HTTP/1.1\r\n" HOST "X: y\r\n z\r\n\r\n", "!400"},
@@ -160,6 +165,10 @@ static void requests_do_not_pass(void) {
         {POST("Content-Length: 1001\r\n", ""), "!413"},
         {POST("Content-Length: 5\r\n" CHUNKED, ""), "!400"},
         {POST("Transfer-Encoding: gzip, chunked\r\n", ""), "!501"},
+        {POST("Transfer-Encoding: gzip ;q=1, chunked\r\n", ""), "!501"},
+        {POST("Transfer-Encoding: ;q=1, chunked\r\n", ""), "!400"},
+        {POST("Transfer-Encoding: chunked;q=1\r\n", ""), "!400"},
+        {POST("Transfer-Encoding: chunked;q=1, chunked\r\n", ""), "!400"},
         {POST("Transfer-Encoding: chunked, gzip\r\n", ""), "!400"},
         {POST(CHUNKED CHUNKED, ""), "!400"},
         {"POST / HTTP/1.0\r\n" CHUNKED "\r\n", "!400"},

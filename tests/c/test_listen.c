@@ -236,6 +236,42 @@ static void a_listening_socket_may_come_from_outside(void) {
     close_loop();
 }
 
+static void who_waits_can_be_accepted_and_nobody_else_comes(void) {
+    int64_t listener;
+    int64_t ids[3];
+    struct sockaddr_in addr = {.sin_family = AF_INET};
+    int late = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int got = 0;
+    int port;
+
+    open_loop(2, PLENTY, 4096);
+    listener = listen_tcp(&port);
+    CHECK_EQ(gv_stream_accept_rest(loop, listener), 0);
+    connect_all(port, 3);
+    CHECK_EQ(gv_stream_refuse(loop, listener), 0);
+    addr.sin_port = htons((uint16_t) port);
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_EQ(connect(late, (struct sockaddr *) &addr, sizeof(addr)), -1);
+    CHECK_EQ(errno, EINPROGRESS); /* nothing answers its SYN */
+    while (gv_stream_accept_rest(loop, listener) > 0) {
+        int64_t i;
+
+        turn(0);
+        for (i = 0; i < batch; i++)
+            if (record_at(i).kind == GV_ACCEPTED)
+                ids[got++] = record_at(i).a;
+    }
+    CHECK_EQ(got, 3);
+    abort_handle(listener);
+    CHECK_EQ(gv_stream_accept_rest(loop, listener), UV_EBADF);
+    CHECK_EQ(gv_stream_refuse(loop, listener), UV_EBADF);
+    while (got > 0)
+        abort_handle(ids[--got]);
+    close(late);
+    close_all(3);
+    close_loop();
+}
+
 int main(void) {
     a_batch_is_no_larger_than_the_ring_and_none_is_lost(1);
     a_batch_is_no_larger_than_the_ring_and_none_is_lost(7);
@@ -246,5 +282,6 @@ int main(void) {
     a_pause_ends_with_the_listener();
     an_accepted_handle_outlives_its_listener();
     a_listening_socket_may_come_from_outside();
+    who_waits_can_be_accepted_and_nobody_else_comes();
     return 0;
 }
