@@ -133,6 +133,8 @@ static int start(gv_stream *stream, int fd, int backlog) {
         return rc;
     }
     stream->listener->data = stream;
+    /* Other processes may accept from it, and would wait in that if we gave it back. */
+    stream->handle.was_blocking = false;
     stream->state = GV_STREAM_LISTENING;
     gv_stream_resume_accepting(stream);
     return 0;

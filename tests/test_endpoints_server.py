@@ -495,3 +495,10 @@ def test_stop_listening_leaves_the_connections(server, connect):
 
 def test_a_server_that_never_listened_closes():
     Server(Echo).close()
+
+
+def test_a_socket_that_others_may_listen_on_stays_non_blocking(server):
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        server.listen(os.dup(listener.fileno()))
+        server.close()
+        assert not os.get_blocking(listener.fileno())  # or they would wait in accept()

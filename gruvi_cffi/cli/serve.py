@@ -8,7 +8,6 @@ import importlib
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -269,7 +268,8 @@ def _serve(
 
 def _listen(server: HttpServer, place: Any, context: Any, shares: bool) -> None:
     if isinstance(place, int):
-        server.listen(socket.socket(fileno=os.dup(place)), ssl=context)
+        # No socket.socket, which PyPy makes a blocking one, for the other processes too.
+        server.listen(os.dup(place), ssl=context)
         return
     if isinstance(place, str):
         remove_stale(place)
