@@ -47,22 +47,25 @@ class HttpMessage:
     wire; once the body was read to its end, they end with the trailers, if it had any.
     """
 
-    # What most messages never have costs nothing here.
-    _headers: Optional[list[tuple[str, str]]] = None
-    _body: Optional[Stream] = None
-    buffer: Optional[BodyBuffer] = None
-    whole = b''  # the body, if it came at once: then there is no buffer
-    complete = False  # the body has come, and the trailers
-    forwarded: Optional[Forwarded] = None  # of a request: who asks, as a trusted proxy says
+    __slots__ = (
+        '__weakref__', '_body', '_headers', '_source', 'buffer', 'complete', 'flags', 'forwarded',
+        'length', 'message_type', 'parts', 'whole',
+    )  # fmt: skip
 
     def __init__(
         self, message_type: int, parts: list[str], flags: int, length: int, source: Any = None
     ) -> None:
-        self._parts = parts
+        self.parts = parts  # method and target, or status and reason; then names and values
         self.flags = flags
         self.length = length  # of the body in bytes, or -1
         self.message_type = message_type
         self._source = source
+        self._headers: Optional[list[tuple[str, str]]] = None
+        self._body: Optional[Stream] = None
+        self.buffer: Optional[BodyBuffer] = None
+        self.whole = b''  # the body, if it came at once: then there is no buffer
+        self.complete = False  # the body has come, and the trailers
+        self.forwarded: Optional[Forwarded] = None  # who asks, as a trusted proxy says
 
     def __repr__(self) -> str:
         what = f'{self.method} {self.url}' if self.method else f'{self.status_code} {self.reason}'
@@ -71,29 +74,29 @@ class HttpMessage:
     @property
     def method(self) -> str | None:
         """Of a request."""
-        return None if self.message_type else self._parts[0]
+        return None if self.message_type else self.parts[0]
 
     @property
     def url(self) -> str | None:
         """Of a request: its target, as it is on the wire."""
-        return None if self.message_type else self._parts[1]
+        return None if self.message_type else self.parts[1]
 
     @property
     def status_code(self) -> int | None:
         """Of a response."""
-        return int(self._parts[0]) if self.message_type else None
+        return int(self.parts[0]) if self.message_type else None
 
     @property
     def reason(self) -> str | None:
         """Of a response: the words behind its status."""
-        return self._parts[1] if self.message_type else None
+        return self.parts[1] if self.message_type else None
 
     @property
     def parsed_url(self) -> ParsedUrl | None:
         """Of a request: the parts of its target."""
         if self.message_type:
             return None
-        return parse_url(self._parts[1], is_connect=self._parts[0] == 'CONNECT')
+        return parse_url(self.parts[1], is_connect=self.parts[0] == 'CONNECT')
 
     @property
     def charset(self) -> str | None:
@@ -115,14 +118,14 @@ class HttpMessage:
 
     def fields(self) -> Any:
         """Return an iterator over the fields of the head: pairs of name and value."""
-        rest = iter(self._parts)
+        rest = iter(self.parts)
         next(rest), next(rest)
         return zip(rest, rest)
 
     def drop_fields(self, names: frozenset[str]) -> None:
         """Forget the fields of the head with these *names*, in lower case."""
         kept = [each for pair in self.fields() if pair[0].lower() not in names for each in pair]
-        self._parts[2:] = kept
+        self.parts[2:] = kept
         self._headers = None
 
     def add_trailers(self, parts: list[str]) -> None:
