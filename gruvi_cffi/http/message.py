@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any, Optional
 
 from .. import limits
@@ -17,14 +18,64 @@ from ..wire.http_url import ParsedUrl, parse_url
 REQUEST, RESPONSE = range(2)
 
 
+_AHEAD = 4  # times as much as has come is the room that is made for more
+
+
 class BodyBuffer(StreamBuffer):
-    """The body of a message that still comes in; *wanted* is called before a reader waits."""
+    """The body of a message that still comes in; *wanted* is called before a reader waits.
 
-    __slots__ = ('_on_wanted',)
+    It will have *length* bytes, unless that is -1.
+    """
 
-    def __init__(self, source: Any, wanted: Callable[[], object]) -> None:
+    __slots__ = ('_dropped', '_length', '_on_wanted')
+
+    def __init__(self, source: Any, wanted: Callable[[], object], length: int = -1) -> None:
         super().__init__(source)
+        self._length = length
         self._on_wanted = wanted
+        self._dropped = False
+
+    def discard(self, error: Exception) -> None:
+        self._dropped = True
+        super().discard(error)
+
+    @switchpoint
+    def get_chunk(
+        self, size: int = -1, delim: bytes | None = None, timeout: float | None = -1
+    ) -> bytes:
+        waits = self.timeout if timeout == -1 else timeout
+        if size >= 0 or waits is not None or self._eof or self._reading:
+            return super().get_chunk(size, delim, timeout)
+        return self._gather()
+
+    def _gather(self) -> bytes:
+        """Return all that comes up to the end, each piece put in its place at once.
+
+        To keep the pieces, and join them in the end, takes twice the memory, which malloc() then
+        gives back to the system after each body: a page fault for every page of the next one.
+        """
+        whole = BytesIO()
+        room = 0
+        try:
+            while True:
+                self.wait_for_data()
+                if not self._size:
+                    break
+                if whole.tell() + self._size > room < self._length:
+                    # What a peer has announced is no reason to believe that it will come.
+                    room = min(self._length, _AHEAD * (whole.tell() + self._size))
+                    _make_room(whole, room)
+                whole.write(self.take_chunk())
+        except BaseException:
+            whole.truncate()
+            if not self._dropped:
+                self.put_back(whole.getvalue())
+                self._adjust()
+            raise
+        if self._dropped or not whole.tell():
+            self.check()
+        whole.truncate()
+        return whole.getvalue()
 
     def _wait_for_data(self, timeout: float | None) -> None:
         if not (self._size or self._eof or self._error is not None):
@@ -38,6 +89,13 @@ class BodyBuffer(StreamBuffer):
         if not (self._eof or self._error is not None):
             self._on_wanted()
         super().wait_until(ready, wanted, timeout)
+
+
+def _make_room(whole: BytesIO, size: int) -> None:
+    at = whole.tell()
+    whole.seek(size - 1)
+    whole.write(b'\0')
+    whole.seek(at)
 
 
 class HttpMessage:

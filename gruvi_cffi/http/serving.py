@@ -199,7 +199,7 @@ class HttpServerProtocol(HttpConnection):
             self._refuse(501, 'the method is unknown')
             return message
         if length:
-            message.buffer = BodyBuffer(self, self._send_continue)
+            message.buffer = BodyBuffer(self, self._send_continue, length)
             self._to_continue = bool(flags & engine.CONTINUE)
             self._body_seen = self._body_counted = 0
         self._fiber = start(self._serve, message)
