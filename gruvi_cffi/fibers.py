@@ -115,6 +115,15 @@ class Fiber(BareFiber):
         self._state = _QUEUED
         hub.make_ready(self)
 
+    def start_next(self) -> None:
+        """Let it run in this turn, right behind the calling fiber, which is of the same hub.
+
+        :raises RuntimeError: its hub is closed.
+        """
+        self._hub.check()
+        self._state = _QUEUED
+        self._hub.enqueue_next(self)
+
     def cancel(self, message: str | None = None) -> None:
         """Raise ``Cancelled(message)`` in it, in the next turn or where it waits next.
 

@@ -25,6 +25,20 @@ def forever():
 # Life.
 
 
+def test_start_next_runs_before_what_was_ready():
+    order = []
+
+    def first():
+        order.append('first')
+        spawn(order.append, 'spawned')
+        Fiber(order.append, ('next',)).start_next()
+
+    spawn(first)
+    spawn(order.append, 'second')
+    sleep(0)
+    assert order == ['first', 'next', 'second', 'spawned']
+
+
 def test_a_fiber_is_alive_from_the_beginning_to_the_end():
     fiber = Fiber(print, ('',))
     assert fiber.alive

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from gruvi_cffi import Timeout, TransportError, http, sleep, spawn
+from gruvi_cffi import Cancelled, Timeout, TransportError, http, sleep, spawn
 from gruvi_cffi.http import (
     HttpClient,
     HttpError,
@@ -303,6 +303,45 @@ def test_a_body_that_breaks_off(connect, answer, error, got):
         assert response.body.read() == got
         with pytest.raises(error):
             response.body.read()
+
+
+def test_who_gives_up_on_a_body_has_taken_nothing(connect):
+    with Peer(b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nspam', b'eggs') as peer:
+        client = connect(peer.address)
+        body = ask(client).body
+        assert body.peek() == b'spam'
+        reading = spawn(body.read)
+        sleep(0)
+        reading.cancel()
+        with pytest.raises(Cancelled):
+            reading.result(TIMEOUT)
+        assert body.peek() == b'spam'
+        client.request('GET', '/')
+        assert body.read() == b'spameggs'
+
+
+def test_a_body_has_the_memory_of_what_came(connect):
+    pytest.importorskip('_tracemalloc')
+    import tracemalloc
+
+    with Peer(b'HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nspam') as peer:
+        response = ask(connect(peer.address))
+        tracemalloc.start()
+        try:
+            assert response.body.read() == b'spam'
+            assert tracemalloc.get_traced_memory()[1] < 200_000
+        finally:
+            tracemalloc.stop()
+
+
+@pytest.mark.parametrize('read_before', [0, 1000])
+def test_a_large_body(connect, read_before):
+    large = bytes(range(256)) * 4096
+    answer = b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n' % len(large) + large
+    with Peer(answer, piece=100_000) as peer:
+        body = ask(connect(peer.address)).body
+        assert body.read(read_before) + body.read() == large
+        assert body.read() == b''
 
 
 def test_a_reset_wakes_who_waits(connect):

@@ -3,12 +3,13 @@ import io
 import socket
 import sys
 import threading
+from contextvars import ContextVar
 from wsgiref.validate import validator
 
 import pytest
 from httppeer import LAST, TIMEOUT, Peer, ask, echo, get, hello, split
 
-from gruvi_cffi import Cancelled, sleep, spawn
+from gruvi_cffi import Cancelled, current_fiber, limits, sleep, spawn
 from gruvi_cffi.http import (
     HttpClient,
     HttpError,
@@ -68,6 +69,48 @@ def test_requests_that_come_together_are_answered_in_order(serve):
     answer = ask(serve(app), b''.join(requests))
     bodies = [part.split(b'HTTP/')[0] for part in answer.split(b'\r\n\r\n')[1:]]
     assert bodies == [b'/%d' % number for number in range(40)] + [b'/last']
+
+
+def test_requests_that_come_together_have_each_a_fiber_and_a_context(serve):
+    fibers, seen = set(), ContextVar('seen', default='nothing')
+
+    def application(environ, start_response):
+        before = seen.get()
+        seen.set(environ['PATH_INFO'])
+        fibers.add(current_fiber())
+        start_response('200 OK', [('Content-Type', 'text/plain')])
+        return [before.encode()]
+
+    with Peer(serve(application)) as peer:
+        peer.send(get(b'/1') + get(b'/2') + get(b'/3', LAST))
+        assert peer.read().count(b'\r\n\r\nnothing') == 3
+    assert len(fibers) == 3
+
+
+def test_answers_to_requests_that_came_together_leave_together(serve):
+    queued, answered = [], Event()
+
+    def handler(message, transport, protocol):
+        queued.append(transport.get_write_buffer_size())
+        response = protocol.respond(message)
+        response.start('200 OK', [('Content-Type', 'text/plain')])
+        response.send(b'.')
+
+    def look_around():
+        while not answered.is_set():
+            sleep(0)
+
+    server = serve(None, adapter=lambda _: handler)
+    others = [spawn(look_around) for _ in range(limits.POLL_EVERY)]  # the hub polls in each turn
+    with Peer(server) as peer:
+        peer.send(16 * get())
+        answer = b''
+        while answer.count(b'\r\n\r\n.') < 16:
+            answer += peer.read_until(b'.')
+    answered.set()
+    for fiber in others:
+        fiber.join()
+    assert 0 < queued[1] and queued == [number * queued[1] for number in range(16)]
 
 
 def test_a_flood_of_requests_waits_outside(serve):

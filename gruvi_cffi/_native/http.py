@@ -28,6 +28,7 @@ TO_HEAD: int = lib.GV_HTTP_TO_HEAD
 TO_CONNECT: int = lib.GV_HTTP_TO_CONNECT
 
 _gv_http_feed = lib.gv_http_feed
+_unpack = ffi.unpack
 
 
 class HttpLimits(NamedTuple):
@@ -91,7 +92,7 @@ class HttpEngine:
         batch = self._batch
         consumed = batch.consumed
         count = _gv_http_feed(self._ptr, self._batch_ptr, data, len(data), messages, consumed)
-        return ffi.unpack(batch.events, 5 * count), consumed[0]
+        return _unpack(batch.events, 5 * count), consumed[0]
 
     def text_of(self, start: int, size: int) -> list[str]:
         """Return the parts of the text that an event of the last feed speaks of."""

@@ -63,22 +63,16 @@ def check_field(name: Any, value: Any) -> None:
         raise ValueError(f'the value of {name!r} cannot be sent: {value!r}')
 
 
-class _Date:
-    """The Date line, made anew each second."""
-
-    second = 0
-    line = ''
-    with_server = ''
+_dated = 0, ''  # the second, and its Date line
 
 
-def date_line(with_server: bool) -> str:
-    """Return the line with the Date of now, and that of who we are before it."""
+def date_line() -> str:
+    """Return the line with the Date of now, which is made once a second."""
+    global _dated
     second = int(time())
-    if second != _Date.second:
-        _Date.line = f'Date: {rfc1123_date(second)}\r\n'
-        _Date.with_server = f'Server: {NAME}\r\n{_Date.line}'
-        _Date.second = second
-    return _Date.with_server if with_server else _Date.line
+    if second != _dated[0]:
+        _dated = second, f'Date: {rfc1123_date(second)}\r\n'
+    return _dated[1]
 
 
 # Status lines: version and status -> line, and whether there can be no body.

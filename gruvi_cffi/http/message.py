@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any, Optional
 
 from .. import limits
@@ -17,14 +18,64 @@ from ..wire.http_url import ParsedUrl, parse_url
 REQUEST, RESPONSE = range(2)
 
 
+_AHEAD = 4  # times as much as has come is the room that is made for more
+
+
 class BodyBuffer(StreamBuffer):
-    """The body of a message that still comes in; *wanted* is called before a reader waits."""
+    """The body of a message that still comes in; *wanted* is called before a reader waits.
 
-    __slots__ = ('_on_wanted',)
+    It will have *length* bytes, unless that is -1.
+    """
 
-    def __init__(self, source: Any, wanted: Callable[[], object]) -> None:
+    __slots__ = ('_dropped', '_length', '_on_wanted')
+
+    def __init__(self, source: Any, wanted: Callable[[], object], length: int = -1) -> None:
         super().__init__(source)
+        self._length = length
         self._on_wanted = wanted
+        self._dropped = False
+
+    def discard(self, error: Exception) -> None:
+        self._dropped = True
+        super().discard(error)
+
+    @switchpoint
+    def get_chunk(
+        self, size: int = -1, delim: bytes | None = None, timeout: float | None = -1
+    ) -> bytes:
+        waits = self.timeout if timeout == -1 else timeout
+        if size >= 0 or waits is not None or self._eof or self._reading:
+            return super().get_chunk(size, delim, timeout)
+        return self._gather()
+
+    def _gather(self) -> bytes:
+        """Return all that comes up to the end, each piece put in its place at once.
+
+        To keep the pieces, and join them in the end, takes twice the memory, which malloc() then
+        gives back to the system after each body: a page fault for every page of the next one.
+        """
+        whole = BytesIO()
+        room = 0
+        try:
+            while True:
+                self.wait_for_data()
+                if not self._size:
+                    break
+                if whole.tell() + self._size > room < self._length:
+                    # What a peer has announced is no reason to believe that it will come.
+                    room = min(self._length, _AHEAD * (whole.tell() + self._size))
+                    _make_room(whole, room)
+                whole.write(self.take_chunk())
+        except BaseException:
+            whole.truncate()
+            if not self._dropped:
+                self.put_back(whole.getvalue())
+                self._adjust()
+            raise
+        if self._dropped or not whole.tell():
+            self.check()
+        whole.truncate()
+        return whole.getvalue()
 
     def _wait_for_data(self, timeout: float | None) -> None:
         if not (self._size or self._eof or self._error is not None):
@@ -40,6 +91,13 @@ class BodyBuffer(StreamBuffer):
         super().wait_until(ready, wanted, timeout)
 
 
+def _make_room(whole: BytesIO, size: int) -> None:
+    at = whole.tell()
+    whole.seek(size - 1)
+    whole.write(b'\0')
+    whole.seek(at)
+
+
 class HttpMessage:
     """A request or a response whose head is complete.
 
@@ -47,22 +105,25 @@ class HttpMessage:
     wire; once the body was read to its end, they end with the trailers, if it had any.
     """
 
-    # What most messages never have costs nothing here.
-    _headers: Optional[list[tuple[str, str]]] = None
-    _body: Optional[Stream] = None
-    buffer: Optional[BodyBuffer] = None
-    whole = b''  # the body, if it came at once: then there is no buffer
-    complete = False  # the body has come, and the trailers
-    forwarded: Optional[Forwarded] = None  # of a request: who asks, as a trusted proxy says
+    __slots__ = (
+        '__weakref__', '_body', '_headers', '_source', 'buffer', 'complete', 'flags', 'forwarded',
+        'length', 'message_type', 'parts', 'whole',
+    )  # fmt: skip
 
     def __init__(
         self, message_type: int, parts: list[str], flags: int, length: int, source: Any = None
     ) -> None:
-        self._parts = parts
+        self.parts = parts  # method and target, or status and reason; then names and values
         self.flags = flags
         self.length = length  # of the body in bytes, or -1
         self.message_type = message_type
         self._source = source
+        self._headers: Optional[list[tuple[str, str]]] = None
+        self._body: Optional[Stream] = None
+        self.buffer: Optional[BodyBuffer] = None
+        self.whole = b''  # the body, if it came at once: then there is no buffer
+        self.complete = False  # the body has come, and the trailers
+        self.forwarded: Optional[Forwarded] = None  # who asks, as a trusted proxy says
 
     def __repr__(self) -> str:
         what = f'{self.method} {self.url}' if self.method else f'{self.status_code} {self.reason}'
@@ -71,29 +132,29 @@ class HttpMessage:
     @property
     def method(self) -> str | None:
         """Of a request."""
-        return None if self.message_type else self._parts[0]
+        return None if self.message_type else self.parts[0]
 
     @property
     def url(self) -> str | None:
         """Of a request: its target, as it is on the wire."""
-        return None if self.message_type else self._parts[1]
+        return None if self.message_type else self.parts[1]
 
     @property
     def status_code(self) -> int | None:
         """Of a response."""
-        return int(self._parts[0]) if self.message_type else None
+        return int(self.parts[0]) if self.message_type else None
 
     @property
     def reason(self) -> str | None:
         """Of a response: the words behind its status."""
-        return self._parts[1] if self.message_type else None
+        return self.parts[1] if self.message_type else None
 
     @property
     def parsed_url(self) -> ParsedUrl | None:
         """Of a request: the parts of its target."""
         if self.message_type:
             return None
-        return parse_url(self._parts[1], is_connect=self._parts[0] == 'CONNECT')
+        return parse_url(self.parts[1], is_connect=self.parts[0] == 'CONNECT')
 
     @property
     def charset(self) -> str | None:
@@ -115,14 +176,14 @@ class HttpMessage:
 
     def fields(self) -> Any:
         """Return an iterator over the fields of the head: pairs of name and value."""
-        rest = iter(self._parts)
+        rest = iter(self.parts)
         next(rest), next(rest)
         return zip(rest, rest)
 
     def drop_fields(self, names: frozenset[str]) -> None:
         """Forget the fields of the head with these *names*, in lower case."""
         kept = [each for pair in self.fields() if pair[0].lower() not in names for each in pair]
-        self._parts[2:] = kept
+        self.parts[2:] = kept
         self._headers = None
 
     def add_trailers(self, parts: list[str]) -> None:

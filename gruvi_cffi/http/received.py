@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
 from .. import limits
@@ -156,10 +156,12 @@ class HttpResponse:
         :raises MessageTooLarge: it has more than *limit* bytes, decoded.
         :raises HttpTimeout: no more of it came in time.
         """
-        if self._is_plain(limit):
+        if self._is_plain(len(self._message.whole), limit):
             self._reading = True
             self._content = self._message.whole
             self._end()
+        elif self._is_plain(self._message.length, limit):
+            self._content = self._read_plain()
         if self._content is None:
             pieces, size = [], 0
             for piece in self.iter_bytes():
@@ -171,14 +173,23 @@ class HttpResponse:
             self._content = pieces[0] if len(pieces) == 1 else b''.join(pieces)
         return self._content
 
-    def _is_plain(self, limit: int) -> bool:
-        """Return whether the body is there, and needs nothing done to it."""
+    def _is_plain(self, size: int, limit: int) -> bool:
+        """Return whether a body of *size* bytes needs nothing done to it."""
         return (
-            0 < len(self._message.whole) <= limit
+            0 < size <= limit
             and not self._reading
             and self._progress is None
             and self.headers.first('Content-Encoding') is None
         )
+
+    def _read_plain(self) -> bytes:
+        self._reading = True
+        body = self._message.body
+        content = self._take(body.read, -1)
+        if len(content) < self._message.length:
+            self._take(body.read1, _PIECE)  # which raises why
+        self._end()
+        return content
 
     def iter_bytes(self) -> Iterator[bytes]:
         """Iterate over the body as it comes, decompressed, in pieces of any size.
@@ -238,25 +249,24 @@ class HttpResponse:
         self._reading = True
         done = 0
         body = self._message.body
-        while piece := self._piece(body):
+        while piece := self._take(body.read1, _PIECE):
             yield piece
             done += len(piece)
             if self._progress is not None:
                 self._progress(done, self.size)
         self._end()
 
-    def _piece(self, body: Any) -> bytes:
+    def _take(self, read: Callable[[int], bytes], size: int) -> bytes:
         if self._closed:
             raise HttpError('the response was closed')
         try:
-            piece: bytes = body.read1(_PIECE)
+            return read(size)
         except TransportError as error:
             self.close()
             raise MessageTruncated(f'the connection broke: {error}') from error
         except BaseException:
             self.close()
             raise
-        return piece
 
     def _decoded(self, decoder: Decoder) -> Iterator[bytes]:
         try:

@@ -174,7 +174,7 @@ class HttpClientProtocol(HttpConnection):
                 self._fail(MessageTooLarge('the server sends too many interim responses'))
                 return
         if message.length and not message.whole:
-            message.buffer = BodyBuffer(self, _nothing)
+            message.buffer = BodyBuffer(self, _nothing, message.length)
         self._ready.append(message)
         self._wake()
 

@@ -27,29 +27,86 @@ _NOT_IN_TRAILERS = frozenset({
     'content-type', 'host', 'set-cookie', 'trailer', 'transfer-encoding',
 })  # fmt: skip
 
+# The text but for the framing, whether that has a Date, what it says of the length, whether there
+# can be no body, and the names of trailers.
+_Head = tuple[str, bool, Optional[int], bool, Sequence[str]]
+
+_CACHED = 1000  # heads that are kept; most applications send the same few
+_CACHED_HEAD = 1000  # characters
+
+_heads: dict[Any, _Head] = {}
+
+
+def _head_of(minor: int, status: str, headers: list[tuple[str, str]]) -> _Head:
+    """Return what ``Response.start()`` needs to know of *status* and *headers*; it raises that."""
+    line, bodyless = status_line('1.1' if minor else '1.0', status)
+    lines = [line]
+    length: Optional[int] = None
+    has_date = has_server = False
+    trailers: list[str] = []
+    for name, value in headers:
+        line, special = line_of(name, value)
+        if special == 'content-length':
+            length = _length_of(value, length)
+            continue
+        lines.append(line)
+        has_date = has_date or special == 'date'
+        has_server = has_server or special == 'server'
+        if special == 'trailer':
+            trailers += _announced(value)
+    if length and status[:3] == '204':
+        raise ValueError(f'a response with 204 has no body, and no Content-Length {length}')
+    if not has_server:
+        lines.append(f'Server: {NAME}\r\n')
+    text = ''.join(lines)
+    head = text, has_date, length, bodyless, tuple(trailers)
+    if len(text) <= _CACHED_HEAD and all(type(field) is tuple for field in headers):
+        if len(_heads) >= _CACHED:
+            _heads.clear()
+        _heads[(minor, status, *headers)] = head
+    return head
+
+
+def _length_of(value: str, said: int | None) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) < 19):
+        raise ValueError(f'the Content-Length must be a number, not {value!r}')
+    length = int(value)
+    if said is not None and said != length:
+        raise ValueError('there are two Content-Lengths')
+    return length
+
+
+def _announced(value: str) -> list[str]:
+    names = [name.strip() for name in value.split(',')]
+    for name in names:
+        if name.lower() in _NOT_IN_TRAILERS:
+            raise ValueError(f'{name} cannot be a trailer')
+    return names
+
 
 class Response:
     """Answers *message*, over *protocol*."""
 
-    _head: Optional[list[str]] = None  # its lines, once it was started
-    _headers: Any = None
-    _chunked = False
-    bodyless = False
-    ended = False
-    length: Optional[int] = None  # of the body, if it was said
-    sent = False  # the head is
-    size = 0  # bytes of the body that were sent
-    status = ''
-    trailers: Sequence[str] = ()  # names of those that were announced
+    __slots__ = (
+        '_chunked', '_head', '_headers', '_message', '_protocol', '_transport', 'bodyless', 'ended',
+        'length', 'sent', 'size', 'started', 'status', 'trailers',
+    )  # fmt: skip
 
     def __init__(self, message: HttpMessage, protocol: Any) -> None:
         self._message = message
         self._protocol = protocol
         self._transport = protocol.transport
-
-    @property
-    def started(self) -> bool:
-        return self._head is not None
+        self._head = ''  # but for the framing
+        self._headers: Any = None
+        self._chunked = False
+        self.started = False
+        self.sent = False  # the head is
+        self.bodyless = False
+        self.ended = False
+        self.length: Optional[int] = None  # of the body, if it was said
+        self.size = 0  # bytes of the body that were sent
+        self.status = ''
+        self.trailers: Sequence[str] = ()  # names of those that were announced
 
     def start(self, status: str, headers: Headers) -> None:
         """Say what the head will be; that can be done anew as long as ``sent`` is false.
@@ -62,82 +119,53 @@ class Response:
         """
         if self.ended:
             raise HttpError('the response has ended', 500)
-        line, self.bodyless = status_line(self._message.version, status)
-        self.length = None
-        self.trailers = ()
-        lines = [line]
-        has_date = has_server = False
-        for name, value in headers:
-            line, special = line_of(name, value)
-            if not special:
-                lines.append(line)
-            elif special == 'content-length':
-                self._set_length(value)
-            else:
-                lines.append(line)
-                has_date = has_date or special == 'date'
-                has_server = has_server or special == 'server'
-                if special == 'trailer':
-                    self._announce(value)
-        if self.length and status[:3] == '204':
-            raise ValueError(
-                f'a response with 204 has no body, and no Content-Length {self.length}'
-            )
-        if not has_date:
-            lines.append(date_line(not has_server))
-        elif not has_server:
-            lines.append(f'Server: {NAME}\r\n')
-        self._head = lines
+        if type(headers) is not list:
+            headers = list(headers)
+        minor = self._message.flags & engine.MINOR
+        try:
+            head = _heads[(minor, status, *headers)]
+        except (KeyError, TypeError):
+            head = _head_of(minor, status, headers)
+        text, dated, self.length, self.bodyless, self.trailers = head
+        self._head = text if dated else text + date_line()
         self._headers = headers
+        self.started = True
         self.status = status
-
-    def _set_length(self, value: str) -> None:
-        if not (value.isascii() and value.isdigit() and len(value) < 19):
-            raise ValueError(f'the Content-Length must be a number, not {value!r}')
-        if self.length is not None and self.length != int(value):
-            raise ValueError('there are two Content-Lengths')
-        self.length = int(value)
-
-    def _announce(self, value: str) -> None:
-        names = [name.strip() for name in value.split(',')]
-        for name in names:
-            if name.lower() in _NOT_IN_TRAILERS:
-                raise ValueError(f'{name} cannot be a trailer')
-        self.trailers = [*self.trailers, *names]
 
     # The head.
 
-    def _finish_head(self, body_size: int | None) -> str:
+    def _finish_head(self, body_size: int | None) -> bytes:
         """Return the head; *body_size* is None if nobody knows yet how long the body will be."""
-        if self._head is None:
+        if not self.started:
             raise HttpError('nothing was said yet of the status and the headers', 500)
-        message = self._message
-        if self.trailers and message.flags & engine.MINOR:
+        message, protocol = self._message, self._protocol
+        flags = message.flags
+        if self.trailers and flags & engine.MINOR:
             self.length = None  # only chunks have something behind them
         elif self.length is None and body_size is not None:
             self.length = body_size
-        keep = bool(message.flags & engine.KEEP_ALIVE) and self._protocol.goes_on(message)
-        lines = self._head
+        keep = bool(flags & engine.KEEP_ALIVE)
+        keep = keep and (not protocol.closing if message.complete else protocol.goes_on(message))
+        head = self._head
         if self.bodyless:
             if self.length is not None and self.status[:3] == '304' and body_size is None:
-                lines.append(f'Content-Length: {self.length}\r\n')
+                head = f'{head}Content-Length: {self.length}\r\n'
         elif self.length is not None:
-            lines.append(f'Content-Length: {self.length}\r\n')
-        elif message.flags & engine.MINOR:
+            head = f'{head}Content-Length: {self.length}\r\n'
+        elif flags & engine.MINOR:
             self._chunked = True
-            lines.append('Transfer-Encoding: chunked\r\n')
+            head += 'Transfer-Encoding: chunked\r\n'
         else:
             keep = False
         if not keep:
-            self._protocol.closing = True
-            lines.append('Connection: close\r\n')
-        elif not message.flags & engine.MINOR:
-            lines.append('Connection: keep-alive\r\n')
-        lines.append('\r\n')
-        if message.flags & engine.HEAD_METHOD:
+            protocol.closing = True
+            head += 'Connection: close\r\n'
+        elif not flags & engine.MINOR:
+            head += 'Connection: keep-alive\r\n'
+        if flags & engine.HEAD_METHOD:
             self.bodyless = True
         self.sent = True
-        return ''.join(lines)
+        return f'{head}\r\n'.encode('latin-1')
 
     @switchpoint
     def upgrade(self, name: str, protocol: Any, headers: Headers = ()) -> None:
@@ -171,6 +199,10 @@ class Response:
 
         :raises HttpError: it is not as long as the Content-Length says, or the status allows none.
         """
+        self.send_now(body)
+
+    def send_now(self, body: bytes) -> None:
+        """Do what ``send()`` does, for who runs in the fiber of the request anyway."""
         if self.trailers or self.sent or not body:
             self.write(body)
             self.end()
@@ -180,7 +212,7 @@ class Response:
         size = len(body)
         if self.length is not None and self.length != size:
             self._check_size(size)
-        head = self._finish_head(size).encode('latin-1')
+        head = self._finish_head(size)
         self.ended = True
         if self.bodyless:
             self._write(head)
@@ -204,7 +236,7 @@ class Response:
             self._refuse_body()
         if self.length is not None and not self.bodyless and self.size + len(data) > self.length:
             self._check_size(self.size + len(data))
-        pieces = [] if self.sent else [self._finish_head(None).encode('latin-1')]
+        pieces = [] if self.sent else [self._finish_head(None)]
         if self.bodyless:
             pass
         elif self._chunked:
@@ -229,7 +261,7 @@ class Response:
         self.ended = True
         if not self.sent:
             known = None if is_head or self.bodyless else 0
-            self._write(self._finish_head(known).encode('latin-1'))
+            self._write(self._finish_head(known))
         if self._chunked and not self.bodyless:
             self._write(f'0\r\n{self._trailer_lines()}\r\n'.encode('latin-1'))
 
@@ -251,7 +283,7 @@ class Response:
         if not self.sent:
             if self.length is None:
                 self.length = size
-            self._write(self._finish_head(None).encode('latin-1'))
+            self._write(self._finish_head(None))
         if self._chunked:
             return False
         if not self.bodyless and self.length is not None:

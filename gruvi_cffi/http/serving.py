@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from http import HTTPStatus
 from time import monotonic
 from typing import Any, Optional
@@ -48,8 +49,8 @@ class HttpServerProtocol(HttpConnection):
     """
 
     __slots__ = (
-        '_answered', '_begun', '_body_counted', '_body_seen', '_body_timed', '_engine', '_eof',
-        '_fiber', '_finished', '_handed', '_handler', '_held', '_held_heads', '_lingering',
+        '_answered', '_begun', '_body_counted', '_body_seen', '_body_timed', '_context', '_engine',
+        '_eof', '_fiber', '_finished', '_handed', '_handler', '_held', '_held_heads', '_lingering',
         '_message', '_options', '_paused', '_peer', '_response', '_timing', '_to_continue',
         'closing', 'data',
     )  # fmt: skip
@@ -69,7 +70,8 @@ class HttpServerProtocol(HttpConnection):
         self._message: Optional[HttpMessage] = None  # that is being received or answered
         self._response: Optional[Response] = None  # to it
         self._fiber: Optional[Fiber] = None
-        self._held: Optional[bytearray] = None  # what came behind it
+        self._held = b''  # what came behind it
+        self._context: Optional[Context] = None  # in which that came
         self._held_heads = 0
         self._paused = False  # because of that
         self._eof = False
@@ -109,10 +111,11 @@ class HttpServerProtocol(HttpConnection):
         transport.set_deadline(DEADLINE_WRITE, self._options.write_timeout)
 
     def data_received(self, data: bytes) -> None:
-        if self._message is not None and self._message.complete:
+        message = self._message
+        if message is not None and message.complete:
             self._hold(data)
         elif not self._lingering:
-            self._parse(data)
+            self._parse(data, spawn)
 
     def eof_received(self) -> bool:
         self._eof = True
@@ -134,25 +137,23 @@ class HttpServerProtocol(HttpConnection):
 
     # Taking requests apart.
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes, start: Callable[..., Fiber]) -> None:
         while data:
             words, used = self._engine.feed(data, 1)
             if len(words) == 10 and words[0] == _HEAD and words[5] == _END and not words[4]:
-                self._begin(words).complete = True  # as it mostly is: no body
+                self._begin(words, start).complete = True  # as it mostly is: no body
             else:
-                self._read_events(words, data)
-            if used == len(data) and self._message is not None and self._message.complete:
-                return
+                self._read_events(words, data, start)
             data = data[used:]
             message = self._message
-            if self._lingering or (message is not None and message.complete):
-                break
-            if not used:
+            if message is not None and message.complete:
+                if data:
+                    self._hold(data)
+                return
+            if self._lingering or not used:
                 return
             if not data:
                 self._time(message)
-        if data:
-            self.data_received(data)
 
     def _time(self, message: HttpMessage | None) -> None:
         """The rest of a head or a body is to come in time."""
@@ -165,11 +166,13 @@ class HttpServerProtocol(HttpConnection):
             self._timing = True
             self.transport.set_deadline(DEADLINE_TOTAL, self._options.header_timeout)
 
-    def _read_events(self, words: list[int], data: bytes) -> None:
+    def _read_events(
+        self, words: list[int], data: bytes, start: Callable[..., Fiber] = spawn
+    ) -> None:
         for at in range(0, len(words), 5):
             kind, a, b = words[at : at + 3]
             if kind == engine.HEAD:
-                self._begin(words[at : at + 5])
+                self._begin(words[at : at + 5], start)
             elif kind == engine.DATA:
                 self._feed_body(data[a : a + b])
             elif kind == engine.END:
@@ -182,10 +185,10 @@ class HttpServerProtocol(HttpConnection):
             if self._lingering:
                 return
 
-    def _begin(self, words: list[int]) -> HttpMessage:
-        _, start, size, flags, length = words[:5]
+    def _begin(self, words: list[int], start: Callable[..., Fiber]) -> HttpMessage:
+        _, at, size, flags, length = words[:5]
         self._message = message = HttpMessage(
-            REQUEST, self._engine.text_of(start, size), flags, length, self
+            REQUEST, self._engine.text_of(at, size), flags, length, self
         )
         if self._answered is not None:
             self._begun = monotonic()
@@ -196,10 +199,10 @@ class HttpServerProtocol(HttpConnection):
             self._refuse(501, 'the method is unknown')
             return message
         if length:
-            message.buffer = BodyBuffer(self, self._send_continue)
+            message.buffer = BodyBuffer(self, self._send_continue, length)
             self._to_continue = bool(flags & engine.CONTINUE)
             self._body_seen = self._body_counted = 0
-        self._fiber = spawn(self._serve, message)
+        self._fiber = start(self._serve, message)
         return message
 
     def _feed_body(self, data: bytes) -> None:
@@ -221,14 +224,15 @@ class HttpServerProtocol(HttpConnection):
 
     def _hold(self, data: bytes) -> None:
         """Keep what came behind a request that is not answered yet."""
-        if self._held is None:
-            self._held = bytearray()
-            self._held_heads = 0
-        start = max(0, len(self._held) - 3)
-        self._held += data
+        if self._context is None:
+            self._context = copy_context()
+        held = self._held
+        start = max(0, len(held) - 3)
+        self._held_heads = self._held_heads if held else 0
+        self._held = held = held + data if held else data
         # Each request has an empty line. So may a body, and then we pause a little early.
-        self._held_heads += self._held.count(b'\r\n\r\n', start)
-        if len(self._held) > limits.STREAM_HIGH or self._held_heads >= self._options.pipeline:
+        self._held_heads += held.count(b'\r\n\r\n', start)
+        if len(held) > limits.STREAM_HIGH or self._held_heads >= self._options.pipeline:
             self._paused = True
             self.transport.pause_reading()
             self.transport.set_deadline(DEADLINE_TOTAL, _LOOK)
@@ -269,8 +273,9 @@ class HttpServerProtocol(HttpConnection):
             self._handler(message, self.transport, self)
             if self._handed:
                 return
-            if self._response is not None:
-                self._response.end()
+            response = self._response
+            if response is not None and not response.ended:
+                response.end()
             self._finish(message)
         except Exception as error:
             self._fail(message, error)
@@ -285,7 +290,7 @@ class HttpServerProtocol(HttpConnection):
         """Give the connection to *protocol*, with all that came behind the request."""
         transport = self.transport
         self._handed = True
-        held, self._held = self._held, None
+        held, self._held = self._held, b''
         for which in (DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE):
             transport.set_deadline(which, None)
         with assert_no_switchpoints():  # as for all callbacks of protocols
@@ -294,7 +299,7 @@ class HttpServerProtocol(HttpConnection):
             if self.writing_paused:
                 protocol.pause_writing()
             if held:
-                protocol.data_received(bytes(held))
+                protocol.data_received(held)
             if self._eof and not protocol.eof_received():
                 transport.close()
         if self._paused and not transport.is_closing():
@@ -304,23 +309,33 @@ class HttpServerProtocol(HttpConnection):
         """The request is answered: go on with the next, if there is to be one."""
         if not message.complete and not self.closing:
             self._skip_body(message)
-        self._tell_answered(message)
-        self._response = None
-        self._fiber = None
+        if self._answered is not None:
+            self._tell_answered(message)
+        self._response = self._fiber = None
         if self.closing or self.transport.is_closing():
             self._linger()
             return
         self._message = None
         self._finished = monotonic()
-        held, self._held = self._held, None
-        if held:
+        if self._held:
+            held, self._held = self._held, b''
             if self._paused:
                 self._paused = False
                 self.transport.set_deadline(DEADLINE_TOTAL, None)
                 self.transport.resume_reading()
-            self._parse(bytes(held))
+            self._parse(held, self._spawn_next)
         if self._eof:
             self._end_behind_eof()
+
+    def _spawn_next(self, func: Callable[..., object], *args: Any) -> Fiber:
+        """Start a fiber at once, in the context of the connection instead of that of a request.
+
+        So the answers to requests that came together leave together.
+        """
+        assert self._context is not None
+        fiber = self._context.run(Fiber, func, args)
+        fiber.start_next()
+        return fiber
 
     def _end_behind_eof(self) -> None:
         if self._message is None:
@@ -397,7 +412,7 @@ class HttpServerProtocol(HttpConnection):
         self._response = response = Response(message, self)
         response.start(f'{status} {reason}', [('Content-Type', 'text/plain')])
         body = f'{reason}\n'.encode()
-        head = response._finish_head(len(body)).encode('latin-1')
+        head = response._finish_head(len(body))
         self.transport.write(head if response.bodyless else head + body)
 
     # The end.
@@ -412,7 +427,7 @@ class HttpServerProtocol(HttpConnection):
             return
         self.closing = True
         self._lingering = True
-        self._held = self._message = None
+        self._held, self._message = b'', None
         transport.write_eof()
         transport.set_deadline(DEADLINE_TOTAL, limits.HTTP_LINGER)
         transport.resume_reading()

@@ -77,11 +77,12 @@ class WsgiAdapter:
         if message.flags & engine.UPGRADE:
             environ['gruvi.upgrade'] = response.upgrade
         result = self._application(environ, response.start_response)
+        if type(result) is list and len(result) == 1 and response.started:
+            response.send_now(_checked(result[0]))  # as it mostly is; and a list has no close()
+            return
         try:
             if isinstance(result, FileWrapper):
                 result.send(response)
-            elif type(result) is list and len(result) == 1 and response.started:
-                response.send(_checked(result[0]))
             else:
                 for data in result:
                     response.write(_checked(data))
@@ -98,6 +99,7 @@ class WsgiAdapter:
         scheme = 'http' if transport.tls is None else 'https'
         return {
             **({} if transport.tls is None else _tls_environ(transport.tls)),
+            **_OF_REQUEST,
             'SCRIPT_NAME': '',
             'SERVER_NAME': self._server_name or (here[0] if has_port else here),
             'SERVER_PORT': str(here[1]) if has_port else '',
@@ -117,6 +119,12 @@ class WsgiAdapter:
         }
 
 
+# They are there from the beginning, so that the copy for each request has the room for its fields.
+_OF_REQUEST = dict.fromkeys(
+    ('REQUEST_METHOD', 'REQUEST_URI', 'SERVER_PROTOCOL', 'PATH_INFO', 'QUERY_STRING', 'wsgi.input')
+)
+
+
 def _tls_environ(tls: Any) -> Environ:
     """Return what Apache's mod_ssl calls so, which applications look for."""
     name, _, bits = tls.cipher()
@@ -131,10 +139,10 @@ def _tls_environ(tls: Any) -> Environ:
 
 def environ_of(message: HttpMessage, environ: Environ) -> Environ:
     """Add to *environ* what is known about *message*, and return it."""
-    target = message.url or ''
-    environ['REQUEST_METHOD'] = message.method
-    environ['REQUEST_URI'] = target
-    environ['SERVER_PROTOCOL'] = f'HTTP/{message.version}'
+    parts = iter(message.parts)
+    environ['REQUEST_METHOD'] = next(parts)
+    environ['REQUEST_URI'] = target = next(parts)
+    environ['SERVER_PROTOCOL'] = 'HTTP/1.1' if message.flags & engine.MINOR else 'HTTP/1.0'
     path, _, query = target.partition('?')
     if path[:1] not in '/*':
         path = '/' + path.partition('://')[2].partition('/')[2]
@@ -142,9 +150,10 @@ def environ_of(message: HttpMessage, environ: Environ) -> Environ:
         path = unquote_to_bytes(path).decode('latin-1')
     environ['PATH_INFO'] = path
     environ['QUERY_STRING'] = query
-    for name, value in message.fields():
-        key = _keys.get(name)
-        if key is None:
+    for name, value in zip(parts, parts):
+        try:
+            key = _keys[name]
+        except KeyError:
             key = _key_of(name)
         if key in environ:
             value = f'{environ[key]}{"; " if key == "HTTP_COOKIE" else ","}{value}'
