@@ -9,6 +9,7 @@ from typing import Any, Union
 from greenlet import getcurrent
 
 from . import limits
+from .calls import NOBODY
 from .errors import Timeout, TransportError
 from .hub import get_hub, switchpoint
 from .wire.buffer import ByteBuffer
@@ -27,7 +28,7 @@ class StreamBuffer(ByteBuffer):
 
     __slots__ = (
         '_carrier', '_eof', '_error', '_high', '_hub', '_low', '_paused', '_reading', '_transport',
-        '_wanted', '_woken', 'timeout',
+        '_wanted', 'done', 'timeout',
     )  # fmt: skip
 
     def __init__(self, transport: Any = None, timeout: float | None = None) -> None:
@@ -43,7 +44,7 @@ class StreamBuffer(ByteBuffer):
         self._reading = False  # a fiber waits, or is about to go on
         self._hub: Any = None
         self._carrier: Any = None  # of the fiber that waits
-        self._woken = False
+        self.done = True  # False: it stands in the queue of the hub
 
     @property
     def eof(self) -> bool:
@@ -79,8 +80,8 @@ class StreamBuffer(ByteBuffer):
             return
         self._chunks.append(data)
         self._size += len(data)
-        if self._carrier is not None and not self._woken:
-            self._woken = True
+        if self._carrier is not None and self.done:
+            self.done = False
             self._hub.enqueue(self)
         if self._size > self._high and not self._paused:
             self._adjust()
@@ -105,22 +106,21 @@ class StreamBuffer(ByteBuffer):
     # takes a third of the time of switch_back(); an echo server does it once for each request.
 
     def _wake(self) -> None:
-        if self._carrier is not None and not self._woken:
-            self._woken = True
+        if self._carrier is not None and self.done:
+            self.done = False
             self._hub.enqueue(self)
 
-    def resume(self) -> None:
-        """Continue the reader. Called by the hub."""
-        self._woken = False
-        if self._carrier is not None:
-            self._carrier.switch()
+    def resume(self) -> Any:
+        """Continue the reader. Called by the hub, or in its place."""
+        self.done = True
+        return NOBODY if self._carrier is None else self._carrier.switch()
 
     def _pause(self) -> None:
         if self._hub is None:
             self._hub = get_hub()
         self._carrier = getcurrent()
         try:
-            self._hub.switch()
+            self._hub.pause()
         finally:
             self._carrier = None
 
@@ -184,9 +184,7 @@ class StreamBuffer(ByteBuffer):
         self._carrier = getcurrent()
         try:
             while not (self._size or self._eof or self._error is not None):
-                if hub.gone:
-                    hub.check()
-                hub.to_hub()
+                hub.pause()
         finally:
             self._carrier = None
             self._reading = False

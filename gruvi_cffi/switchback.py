@@ -9,6 +9,9 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
+from greenlet import getcurrent
+
+from .calls import NOBODY
 from .carriers import BareFiber, current_fiber
 from .errors import Timeout
 
@@ -29,12 +32,11 @@ class Throw:
         self._error = error
         self.done = False
 
-    def resume(self) -> None:
-        """Deliver it. Called by the hub."""
+    def resume(self) -> Any:
+        """Deliver it. Called by the hub, or in its place."""
+        self.done = True
         carrier = self._fiber.carrier
-        if not self.done and carrier is not None:
-            self.done = True
-            carrier.throw(self._error)
+        return NOBODY if carrier is None else carrier.throw(self._error)
 
 
 class Nap:
@@ -46,12 +48,52 @@ class Nap:
         self._fiber = fiber
         self.done = False
 
-    def resume(self) -> None:
-        """Continue the fiber. Called by the hub."""
+    def resume(self) -> Any:
+        """Continue the fiber. Called by the hub, or in its place."""
+        self.done = True
         carrier = self._fiber.carrier
-        if not self.done and carrier is not None:
+        return NOBODY if carrier is None else carrier.switch()
+
+
+class Waiter:
+    """The calling fiber, when it waits for what others tell it: from any thread, maybe twice.
+
+    *hub* is its own. ``handed`` is for whoever tells it.
+    """
+
+    __slots__ = ('_carrier', 'done', 'handed', 'hub')
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.done = False
+        self.handed = False
+        self._carrier: Any = getcurrent()
+
+    def wait(self, timeout: float | None) -> None:
+        """Let others run until it is woken, or *timeout* seconds are over: a switch point.
+
+        It can be used only once.
+
+        :raises ValueError: *timeout* is no time.
+        """
+        timer = None
+        try:
+            if timeout is not None:
+                timer = self.hub.call_later(timeout, self.wake)
+            self.hub.pause()
+        finally:
             self.done = True
-            carrier.switch()
+            if timer is not None:
+                timer.cancel()
+
+    def wake(self) -> None:
+        """Continue the fiber in the next turn, if it waits still."""
+        self.hub.make_ready(self)
+
+    def resume(self) -> Any:
+        """Continue the fiber. Called by the hub, or in its place."""
+        self.done = True
+        return self._carrier.switch()
 
 
 class SwitchBack:
@@ -63,7 +105,7 @@ class SwitchBack:
 
     # No slots: made for every wait, so what is rarely set costs nothing as a class attribute.
     _cleanups: Optional[list[tuple[Callable[..., object], tuple[Any, ...]]]] = None
-    _done = False
+    done = False  # a cancelled fiber has left the block, and waits for something else
     _error: Optional[BaseException] = None
     _lock: Optional[AbstractContextManager[Any]] = None
     _timer: Optional[Timer] = None
@@ -101,8 +143,9 @@ class SwitchBack:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._done = True
-        self._claim()
+        if not self.done:
+            self.done = True
+            self._claim()
         if self._timer is not None:
             self._timer.cancel()
         if self._cleanups is not None:
@@ -139,16 +182,13 @@ class SwitchBack:
             self._cleanups = []
         self._cleanups.append((callback, args))
 
-    def resume(self) -> None:
-        """Continue the fiber. Called by the hub."""
+    def resume(self) -> Any:
+        """Continue the fiber. Called by the hub, or in its place."""
+        self.done = True
         carrier = self.fiber.carrier
-        # A cancelled fiber has left the block by now, and waits for something else.
-        if not self._done and carrier is not None:
-            self._done = True
-            if self._error is None:
-                carrier.switch(self._value)
-            else:
-                carrier.throw(self._error)
+        if carrier is None:
+            return NOBODY
+        return carrier.switch(self._value) if self._error is None else carrier.throw(self._error)
 
     def _claim(self) -> bool:
         try:

@@ -15,6 +15,7 @@ from greenlet import getcurrent
 
 from .. import limits
 from .._native import http as engine
+from ..calls import NOBODY
 from ..errors import check_timeout
 from ..hub import get_hub, switchpoint
 from ..transports import DEADLINE_READ, DEADLINE_WRITE
@@ -356,13 +357,13 @@ class _Waiter:
     It takes less than ``switch_back()``, and a client needs it for each request.
     """
 
-    __slots__ = ('_carrier', '_woken', 'expired', 'hub')
+    __slots__ = ('_carrier', 'done', 'expired', 'hub')
 
     def __init__(self) -> None:
         self.hub = get_hub()
         self.expired = False
         self._carrier: Any = None
-        self._woken = False
+        self.done = True  # False: it stands in the queue of the hub
 
     def wait(self) -> None:
         self._carrier = getcurrent()
@@ -372,19 +373,18 @@ class _Waiter:
             self._carrier = None
 
     def wake(self) -> None:
-        if self._carrier is not None and not self._woken:
-            self._woken = True
+        if self._carrier is not None and self.done:
+            self.done = False
             self.hub.enqueue(self)
 
     def expire(self) -> None:
         self.expired = True
         self.wake()
 
-    def resume(self) -> None:
-        """Continue the fiber. Called by the hub."""
-        self._woken = False
-        if self._carrier is not None:
-            self._carrier.switch()
+    def resume(self) -> Any:
+        """Continue the fiber. Called by the hub, or in its place."""
+        self.done = True
+        return NOBODY if self._carrier is None else self._carrier.switch()
 
 
 def _nothing() -> None:
