@@ -5,27 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Optional, Protocol
 
-NOBODY = object()  # what resume() returns if there was nothing to continue
+from greenlet import getcurrent
 
 
 class Resumable(Protocol):
     """What can stand in the queue of a hub, at whose head it stays until it is ``done``.
 
-    ``resume()`` is called by the hub, or by a fiber that waits: instead of the hub, which would
-    cost a switch more. It is done before it continues something. What it returns is then what the
-    caller's own ``hub.switch()`` returns, when that is continued in its turn. Or it returns NOBODY
-    at once; then it is done, or stands no more at the head.
+    ``target()`` returns the greenlet to switch to, and changes nothing that it would not find
+    again when it is asked once more. The caller, which is the hub or a fiber that waits, then sets
+    ``done``, unless it is the hub's greenlet, and switches. None: look at the head again, where it
+    is done now, or stands no more.
+
+    ``passed`` is what ``hub.switch()`` returns or raises there: (value, exception), or None.
     """
 
     done: bool
 
-    def resume(self) -> Any: ...
+    @property
+    def passed(self) -> Optional[Passed]: ...
+    def target(self) -> Any: ...
+
+
+Passed = tuple[Any, Optional[BaseException]]
 
 
 class _Hub(Protocol):
+    greenlet: Any
+
     def call(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None: ...
-    def in_hub(self) -> bool: ...
-    def to_hub(self) -> Any: ...
 
 
 class Call:
@@ -33,32 +40,33 @@ class Call:
 
     __slots__ = ('_args', '_callback', '_hub', 'done')
 
+    passed = None
+
     def __init__(self, hub: _Hub, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         self._hub = hub
-        self._callback: Optional[Callable[..., object]] = callback
+        self._callback = callback
         self._args = args
         self.done = False
 
-    def resume(self) -> Any:
+    def target(self) -> Any:
         hub = self._hub
-        if not hub.in_hub():
-            return hub.to_hub()
+        if getcurrent() is not hub.greenlet:
+            return hub.greenlet
         self.done = True
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            hub.call(callback, self._args)
-        return NOBODY
+        hub.call(self._callback, self._args)
+        return None
 
 
 class Mark:
-    """A place in the queue that only *passed*, a method of the hub, takes away."""
+    """A place in the queue, which the hub takes away again; *target* is a method of it."""
 
-    __slots__ = ('resume',)
+    __slots__ = ('done', 'target')
 
-    done = False
+    passed = None
 
-    def __init__(self, passed: Callable[[], Any]) -> None:
-        self.resume = passed
+    def __init__(self, target: Callable[[], Any]) -> None:
+        self.done = False
+        self.target = target
 
 
 class NoLoop:

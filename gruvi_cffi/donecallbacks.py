@@ -11,13 +11,12 @@ import logging
 from collections.abc import Callable
 from typing import Any, Optional
 
-from .switchback import Waiter
 from .switchpoints import assert_no_switchpoints
 
 _log = logging.getLogger('gruvi_cffi.sync')
 
 Call = tuple[Callable[..., object], tuple[Any, ...]]
-DoneCallbacks = dict[object, Optional[Call]]  # the handle is the Waiter if there is no call
+DoneCallbacks = dict[Any, Optional[Call]]  # the handle is a Waiter if there is no call
 
 
 def run(callbacks: DoneCallbacks) -> None:
@@ -28,10 +27,10 @@ def run(callbacks: DoneCallbacks) -> None:
                 call = callbacks.pop(handle)
             except KeyError:  # it was taken back, or another thread was faster
                 continue
-            if call is not None:
+            if call is None:
+                handle.hub.make_ready(handle)
+            else:
                 _make(call)
-            elif isinstance(handle, Waiter):
-                handle.wake()
 
 
 def _make(call: Call) -> None:

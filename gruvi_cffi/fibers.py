@@ -12,10 +12,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, Optional
 
-from greenlet import GreenletExit
+from greenlet import GreenletExit, getcurrent
 
 from . import donecallbacks, threads
-from .calls import NOBODY
 from .carriers import BareFiber, current_fiber
 from .donecallbacks import DoneCallbacks
 from .errors import Cancelled, Timeout
@@ -29,6 +28,7 @@ _log = logging.getLogger('gruvi_cffi.fibers')
 
 _NEW, _QUEUED, _RUNNING, _DONE = range(4)
 
+
 class _Cancel(Throw):
     """A Throw that also ends a fiber that was not started."""
 
@@ -36,11 +36,12 @@ class _Cancel(Throw):
 
     _fiber: Fiber
 
-    def resume(self) -> Any:
-        if self._fiber.end_unstarted(self._error):
+    def target(self) -> Any:
+        error = self.passed[1]
+        if error is not None and self._fiber.end_unstarted(error):
             self.done = True
-            return NOBODY
-        return super().resume()
+            return None
+        return super().target()
 
 
 class Fiber(BareFiber):
@@ -53,6 +54,8 @@ class Fiber(BareFiber):
         '_call', '_callbacks', '_error', '_hub', '_result', '_state', '_traceback', 'done',
         'started',
     )  # fmt: skip
+
+    passed = None
 
     _name: Any  # a number until somebody asks for it
 
@@ -137,14 +140,18 @@ class Fiber(BareFiber):
         """
         if self._state == _DONE:
             return
-        if current_fiber() is self:
+        waiter = Waiter(threads.state.hub or get_hub())
+        if waiter.carrier is self.carrier:
             raise RuntimeError('a fiber cannot wait for itself')
-        waiter = Waiter(get_hub())
         self._callbacks[waiter] = None
         if self._state != _DONE:  # it may run in another thread
             try:
-                waiter.wait(timeout)
+                if timeout is None:
+                    waiter.hub.pause()
+                else:
+                    waiter.wait(timeout)
             finally:
+                waiter.done = True
                 self._callbacks.pop(waiter, None)
         if self._state != _DONE:
             raise Timeout(f'timed out after {timeout} seconds')
@@ -200,22 +207,25 @@ class Fiber(BareFiber):
         """
         return self._hub.resume_from_callback(self._throw, typ, val, tb)
 
-    def resume(self) -> Any:
-        """Run it until it waits for the first time. Called by the hub, or in its place."""
+    def target(self) -> Any:
+        """Return the carrier on which it begins to run. See ``Resumable``."""
+        if self.carrier is not None:
+            return self.carrier
         hub = self._hub
         pool = hub.carriers
-        if not pool.idle and not hub.in_hub():
-            return hub.to_hub()  # a carrier stands on the C stack of who makes it
+        if pool.idle:
+            carrier = pool.idle.pop()
+        elif getcurrent() is hub.greenlet:
+            carrier = pool.make()
+        else:  # a carrier stands on the C stack of who starts it: that must not be a fiber
+            return hub.greenlet
         hub.fibers.add(self)
         self.started = monotonic()
-        carrier = pool.idle.pop() if pool.idle else pool.make()
-        # No calls from here on: what a signal handler raises must not come between.
-        self.done = True
-        self._state = _RUNNING
-        self.carrier = carrier
         carrier.fiber = self
         carrier.gr_context = self._call[3]
-        return carrier.switch()
+        self._state = _RUNNING
+        self.carrier = carrier
+        return carrier
 
     def work(self) -> None:
         """Run its function. Called by its carrier."""
@@ -230,7 +240,9 @@ class Fiber(BareFiber):
                 self._result = target()
         except BaseException as error:
             self._error = error
+        exiting = False
         if self._error is not None:
+            exiting = isinstance(self._error, GreenletExit)
             self._keep(self._error)
         hub = self._hub
         if hub.inherited:
@@ -240,7 +252,6 @@ class Fiber(BareFiber):
         hub.fibers.discard(self)
         if self._callbacks:
             donecallbacks.run(self._callbacks)
-        exiting = self._error is not None and isinstance(self._error, GreenletExit)
         # The frames of a traceback hold this one: without the fiber there is no cycle.
         del self
         if exiting:
@@ -269,7 +280,9 @@ class Fiber(BareFiber):
         if self._state == _RUNNING and self.carrier is not None:
             return self.carrier.switch(value)
         if self._state != _DONE:
-            return self.resume()
+            carrier = self.target()
+            self.done = True
+            return carrier.switch()
         _log.warning('fiber %s has ended: nothing to switch to', self.name)
         return None
 

@@ -2,7 +2,7 @@
 
     fiber ---- hub.switch() ----> hub ---- loop.poll() ----> libuv
       ^                            |
-      +------ resume() <-----------+   once what it waits for has happened
+      +------ switch() <-----------+   once what it waits for has happened
 
 A fiber that has to wait says so by switching to the hub. The hub polls and drains the records, and
 what they call makes fibers ready. These run in the next turn, in the order in which they became
@@ -26,7 +26,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from . import closing, limits, threads
 from ._native.loop import Loop
-from .calls import NOBODY, Call, Mark, NoLoop, Resumable
+from .calls import Call, Mark, NoLoop, Passed, Resumable
 from .carriers import BareFiber, Carriers, adopt, current_fiber
 from .interrupts import Interrupts
 from .pollers import Poller
@@ -60,14 +60,15 @@ class Hub:
         self.fibers: set[BareFiber] = set()  # those that run or wait; keeps them until they end
         self.loop: Any = Loop()
         self.root = getattr(root, 'fiber', None) or adopt(root, 'Root')
-        self._greenlet = greenlet(self._run, root)
-        self.to_hub = self._greenlet.switch
-        self.carriers = Carriers(self._greenlet, self.pause)
+        self.greenlet = greenlet(self._run, root)
+        self.to_hub = self.greenlet.switch
+        self.carriers = Carriers(self.greenlet, self.pause)
         self.timers = Timers()
-        adopt(self._greenlet, 'Hub')
+        adopt(self.greenlet, 'Hub')
         self._poller: Any = self.loop
         self._turn_end = Mark(self._end_turn)
-        self._way_back = Mark(self.to_hub)
+        self._way_back = Mark(lambda: self.greenlet)
+        self._passed: Optional[Passed] = None  # on its way to who is switched to
         self._ready: deque[Resumable] = deque([self._turn_end])
         # make_ready() for the hub's own thread, where nobody has to be woken; no signal handler.
         self.enqueue = self._ready.append
@@ -94,7 +95,7 @@ class Hub:
 
     @property
     def parent(self) -> greenlet | None:
-        return self._greenlet.parent
+        return self.greenlet.parent
 
     def is_alive(self) -> bool:
         """Return True until the hub is closed."""
@@ -119,7 +120,7 @@ class Hub:
         :raises RuntimeError: the hub is closed, belongs to another thread, or is the caller.
         """
         if sections and get_ident() in sections:
-            if self.in_hub():
+            if getcurrent() is self.greenlet:
                 raise RuntimeError('the hub cannot wait for itself')
             refuse('Hub.switch')
         if get_ident() != self.thread:
@@ -131,20 +132,33 @@ class Hub:
         if self.gone:
             raise RuntimeError(self.gone)
         # What a signal handler raises may strike after any call. So an entry leaves the queue when
-        # it is done with, and what has just continued the caller still stands at the head.
+        # it is done with, and between that and the switch there is no call. What has continued the
+        # caller still stands at the head. The frame waits with it, and must not keep the entry.
         ready = self._ready
         while True:
-            entry = ready[0]
+            entry: Any = ready[0]
             if entry.done:
                 ready.popleft()
-            else:
-                value = entry.resume()
-                if value is not NOBODY:
-                    return value
+                continue
+            target = entry.target()
+            if target is not None:
+                break
+        entry.done = target is not self.greenlet
+        self._passed = entry.passed
+        del entry
+        # A carrier that has become idle often is the one that a new fiber gets.
+        value = None if target is getcurrent() else target.switch()
+        return value if self._passed is None else self._take_passed()
 
-    def in_hub(self) -> bool:
-        """Return True in the hub's own fiber."""
-        return getcurrent() is self._greenlet
+    def _take_passed(self) -> Any:
+        value, error = self._passed or (None, None)
+        self._passed = None
+        try:
+            if error is not None:
+                raise error
+            return value
+        finally:
+            del error  # its traceback holds this frame
 
     def sleep_once(self, entry: Resumable) -> None:
         """Resume *entry* at the end of the next turn, behind whatever that turn makes ready."""
@@ -243,7 +257,7 @@ class Hub:
         :raises RuntimeError: called from anywhere else.
         """
         depth = sections.get(self.thread, 0)
-        if getcurrent() is not self._greenlet or depth > self._in_callback:
+        if getcurrent() is not self.greenlet or depth > self._in_callback:
             raise RuntimeError('only callbacks of the hub may switch to a fiber')
         sections.pop(self.thread, None)
         self._in_callback = False
@@ -313,10 +327,16 @@ class Hub:
         end = self._turn_end
         ready.append(end)
         while ready[0] is not end:
-            if ready[0].done:
+            entry: Any = ready[0]
+            if entry.done:
                 ready.popleft()
-            else:
-                ready[0].resume()
+                continue
+            target = entry.target()
+            if target is not None:
+                entry.done = True
+                self._passed = entry.passed
+                del entry
+                target.switch()
         ready.popleft()
         self._unpolled += count
         if ready and self._unpolled < limits.POLL_EVERY and not (rising or self._sleepers):
@@ -343,8 +363,8 @@ class Hub:
         if count and unpolled < limits.POLL_EVERY and not (self._rising or self._sleepers):
             self._unpolled = unpolled
             ready.rotate(-1)
-            return NOBODY
-        return self.to_hub()
+            return None
+        return self.greenlet
 
     def _poll(self) -> None:
         loop = self._poller

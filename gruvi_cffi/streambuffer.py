@@ -9,7 +9,6 @@ from typing import Any, Union
 from greenlet import getcurrent
 
 from . import limits
-from .calls import NOBODY
 from .errors import Timeout, TransportError
 from .hub import get_hub, switchpoint
 from .wire.buffer import ByteBuffer
@@ -102,6 +101,8 @@ class StreamBuffer(ByteBuffer):
         self._eof = False
         self.feed_error(error)
 
+    passed = None
+
     # How the reader waits. Only the hub's own thread wakes it, and it may be woken in vain, so this
     # takes a third of the time of switch_back(); an echo server does it once for each request.
 
@@ -110,10 +111,10 @@ class StreamBuffer(ByteBuffer):
             self.done = False
             self._hub.enqueue(self)
 
-    def resume(self) -> Any:
-        """Continue the reader. Called by the hub, or in its place."""
-        self.done = True
-        return NOBODY if self._carrier is None else self._carrier.switch()
+    def target(self) -> Any:
+        """Return the greenlet of the reader, or None if it waits no more. See ``Resumable``."""
+        self.done = self._carrier is None
+        return self._carrier
 
     def _pause(self) -> None:
         if self._hub is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from greenlet import getcurrent
 
-from .calls import NOBODY
+from .calls import Passed
 from .carriers import BareFiber, current_fiber
 from .errors import Timeout
 
@@ -25,18 +25,18 @@ _log = logging.getLogger('gruvi_cffi.hub')
 class Throw:
     """An exception on its way into *fiber*, unless ``done`` is set before it arrives."""
 
-    __slots__ = ('_error', '_fiber', 'done')
+    __slots__ = ('_fiber', 'done', 'passed')
 
     def __init__(self, fiber: BareFiber, error: BaseException) -> None:
         self._fiber = fiber
-        self._error = error
+        self.passed: Passed = (None, error)
         self.done = False
 
-    def resume(self) -> Any:
-        """Deliver it. Called by the hub, or in its place."""
-        self.done = True
+    def target(self) -> Any:
+        """Return the fiber's greenlet, or None if it has ended. See ``Resumable``."""
         carrier = self._fiber.carrier
-        return NOBODY if carrier is None else carrier.throw(self._error)
+        self.done = carrier is None
+        return carrier
 
 
 class Nap:
@@ -44,15 +44,17 @@ class Nap:
 
     __slots__ = ('_fiber', 'done')
 
+    passed = None
+
     def __init__(self, fiber: BareFiber) -> None:
         self._fiber = fiber
         self.done = False
 
-    def resume(self) -> Any:
-        """Continue the fiber. Called by the hub, or in its place."""
-        self.done = True
+    def target(self) -> Any:
+        """Return the fiber's greenlet, or None if it has ended. See ``Resumable``."""
         carrier = self._fiber.carrier
-        return NOBODY if carrier is None else carrier.switch()
+        self.done = carrier is None
+        return carrier
 
 
 class Waiter:
@@ -61,13 +63,15 @@ class Waiter:
     *hub* is its own. ``handed`` is for whoever tells it.
     """
 
-    __slots__ = ('_carrier', 'done', 'handed', 'hub')
+    __slots__ = ('carrier', 'done', 'handed', 'hub')
+
+    passed = None
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.done = False
         self.handed = False
-        self._carrier: Any = getcurrent()
+        self.carrier: Any = getcurrent()
 
     def wait(self, timeout: float | None) -> None:
         """Let others run until it is woken, or *timeout* seconds are over: a switch point.
@@ -90,10 +94,9 @@ class Waiter:
         """Continue the fiber in the next turn, if it waits still."""
         self.hub.make_ready(self)
 
-    def resume(self) -> Any:
-        """Continue the fiber. Called by the hub, or in its place."""
-        self.done = True
-        return self._carrier.switch()
+    def target(self) -> Any:
+        """Return the fiber's greenlet. See ``Resumable``."""
+        return self.carrier
 
 
 class SwitchBack:
@@ -106,10 +109,9 @@ class SwitchBack:
     # No slots: made for every wait, so what is rarely set costs nothing as a class attribute.
     _cleanups: Optional[list[tuple[Callable[..., object], tuple[Any, ...]]]] = None
     done = False  # a cancelled fiber has left the block, and waits for something else
-    _error: Optional[BaseException] = None
     _lock: Optional[AbstractContextManager[Any]] = None
     _timer: Optional[Timer] = None
-    _value: Any = None
+    passed: Optional[Passed] = None
 
     def __init__(
         self,
@@ -162,7 +164,7 @@ class SwitchBack:
     def switch(self, value: Any = None) -> None:
         """Make the ``hub.switch()`` of the fiber return *value*."""
         if self._claim():
-            self._value = value
+            self.passed = (value, None)
             self._hub.make_ready(self)
 
     def throw(
@@ -173,7 +175,7 @@ class SwitchBack:
     ) -> None:
         """Make ``hub.switch()`` of the fiber raise: an instance, or a class with an argument."""
         if self._claim():
-            self._error = as_exception(kind, value, traceback)
+            self.passed = (None, as_exception(kind, value, traceback))
             self._hub.make_ready(self)
 
     def add_cleanup(self, callback: Callable[..., object], *args: Any) -> None:
@@ -182,13 +184,11 @@ class SwitchBack:
             self._cleanups = []
         self._cleanups.append((callback, args))
 
-    def resume(self) -> Any:
-        """Continue the fiber. Called by the hub, or in its place."""
-        self.done = True
+    def target(self) -> Any:
+        """Return the fiber's greenlet, or None if it has ended. See ``Resumable``."""
         carrier = self.fiber.carrier
-        if carrier is None:
-            return NOBODY
-        return carrier.switch(self._value) if self._error is None else carrier.throw(self._error)
+        self.done = carrier is None
+        return carrier
 
     def _claim(self) -> bool:
         try:
@@ -200,7 +200,8 @@ class SwitchBack:
     def _expire(self) -> None:
         if self._claim():
             seconds = self.timeout
-            self.timeout = self._error = Timeout(f'timed out after {seconds} seconds')
+            self.timeout = Timeout(f'timed out after {seconds} seconds')
+            self.passed = (None, self.timeout)
             self._hub.make_ready(self)
 
     def _clean_up(self) -> None:

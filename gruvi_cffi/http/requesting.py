@@ -15,7 +15,6 @@ from greenlet import getcurrent
 
 from .. import limits
 from .._native import http as engine
-from ..calls import NOBODY
 from ..errors import check_timeout
 from ..hub import get_hub, switchpoint
 from ..transports import DEADLINE_READ, DEADLINE_WRITE
@@ -359,6 +358,8 @@ class _Waiter:
 
     __slots__ = ('_carrier', 'done', 'expired', 'hub')
 
+    passed = None
+
     def __init__(self) -> None:
         self.hub = get_hub()
         self.expired = False
@@ -381,10 +382,10 @@ class _Waiter:
         self.expired = True
         self.wake()
 
-    def resume(self) -> Any:
-        """Continue the fiber. Called by the hub, or in its place."""
-        self.done = True
-        return NOBODY if self._carrier is None else self._carrier.switch()
+    def target(self) -> Any:
+        """Return the greenlet of the fiber, or None if it waits no more. See ``Resumable``."""
+        self.done = self._carrier is None
+        return self._carrier
 
 
 def _nothing() -> None:

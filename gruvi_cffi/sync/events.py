@@ -66,8 +66,12 @@ class Event:
         try:
             if self._flag:
                 return True
-            waiter.wait(timeout)
+            if timeout is None:
+                waiter.hub.pause()
+            else:
+                waiter.wait(timeout)
         finally:
+            waiter.done = True
             if not waiter.handed:
                 waiters.pop(waiter, None)
         return waiter.handed

@@ -105,7 +105,8 @@ class Line:
 
     def put_back(self, waiters: Iterable[InLine]) -> None:
         """Put those who were popped at the head again; the last of *waiters* was popped first."""
-        self._deque().extendleft(waiters)
+        for waiter in waiters:
+            self._deque().appendleft(waiter)
 
     def hand(self, value: Any = True) -> bool:
         """Hand *value* to the first who takes it; return False if there is nobody."""
