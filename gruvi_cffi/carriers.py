@@ -7,6 +7,7 @@ exception belong to the fiber.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Optional
 
@@ -78,44 +79,68 @@ class Carrier(greenlet):
 
     def run(self) -> None:
         pool = self._pool
-        pause = pool.parent.switch
+        idle = pool.idle
         while True:
             self.fiber.work()
             # Otherwise an idle carrier would keep alive whatever the last context held.
             self.gr_context = None
             self.fiber = None
-            pool.idle.append(self)
-            pause()
+            try:
+                idle.append(self)
+                # If a fiber is to be started, it will be on this carrier.
+                pool.pause()
+            except GreenletExit:
+                raise
+            except BaseException:  # of a signal handler
+                if self in idle:
+                    idle.remove(self)
+                raise
 
 
 class Carriers:
-    """The carriers of a hub, whose greenlet is *parent*."""
+    """The carriers of a hub, whose greenlet is *parent*.
 
-    def __init__(self, parent: greenlet) -> None:
+    ``pause()`` is how one that has nothing to do lets others run.
+    """
+
+    def __init__(self, parent: greenlet, pause: Callable[[], Any]) -> None:
         self.parent = parent
+        self.pause = pause
         self.idle: list[Carrier] = []
+        self._surplus: list[Carrier] = []  # to be freed, the oldest at the end
         self._serial = 0
 
     def make(self) -> Carrier:
         """Return a new carrier. It works for its ``fiber`` once it is switched to."""
+        if self._surplus:
+            return self._surplus.pop()
         self._serial += 1
         return Carrier(self, self._serial)
 
-    def trim(self, live: int) -> None:
-        """Free the carriers that are too many beside *live* fibers.
+    def trim(self, live: int) -> bool:
+        """Free a few of the carriers that are too many beside *live* fibers; False: none is left.
 
         In order of creation: to end a random half of a million stacks punches so many holes into
-        the address space that the kernel refuses (vm.max_map_count). A quarter at a time, so that
-        the sorting costs little.
+        the address space that the kernel refuses (vm.max_map_count). A quarter is set aside at a
+        time, so that the sorting costs little, and few are freed in a turn: each takes as long as
+        some fibers do to run, and a million would stop the hub for ten seconds.
         """
-        most = max(limits.IDLE_CARRIERS, live)
-        if len(self.idle) > most:
+        if not self._surplus:
+            most = max(limits.IDLE_CARRIERS, live)
+            if len(self.idle) <= most:
+                return False
+            count = len(self.idle) - most + most // 4
             self.idle.sort(key=attrgetter('serial'))
-            self.free(len(self.idle) - most + most // 4)
+            self._surplus = self.idle[count - 1 :: -1]
+            del self.idle[:count]
+        for _ in range(min(limits.FREED_CARRIERS, len(self._surplus))):
+            self._surplus.pop().throw(GreenletExit)
+        return True
 
-    def free(self, count: int) -> None:
-        """Free the first *count* idle carriers. In the hub's fiber."""
-        freed = self.idle[:count]
-        del self.idle[:count]
+    def free(self) -> None:
+        """Free all idle carriers. In the hub's fiber."""
+        freed = sorted(self.idle + self._surplus, key=attrgetter('serial'))
+        self.idle.clear()
+        self._surplus.clear()
         for carrier in freed:
             carrier.throw(GreenletExit)

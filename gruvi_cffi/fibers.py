@@ -12,22 +12,21 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, Optional
 
-from greenlet import GreenletExit
+from greenlet import GreenletExit, getcurrent
 
-from . import threads
+from . import donecallbacks, threads
 from .carriers import BareFiber, current_fiber
-from .errors import Cancelled
+from .donecallbacks import DoneCallbacks
+from .errors import Cancelled, Timeout
 from .hub import Hub, get_hub
-from .switchback import SwitchBack, Throw, as_exception
-from .switchpoints import assert_no_switchpoints, switchpoint
+from .switchback import Throw, Waiter, as_exception
+from .switchpoints import switchpoint
 
 __all__ = ['Fiber', 'current_fiber', 'spawn']
 
 _log = logging.getLogger('gruvi_cffi.fibers')
 
 _NEW, _QUEUED, _RUNNING, _DONE = range(4)
-
-DoneCallback = tuple[Callable[..., object], tuple[Any, ...]]
 
 
 class _Cancel(Throw):
@@ -37,10 +36,12 @@ class _Cancel(Throw):
 
     _fiber: Fiber
 
-    def resume(self) -> None:
-        if not self.done and self._fiber.end_unstarted(self._error):
+    def target(self) -> Any:
+        error = self.passed[1]
+        if error is not None and self._fiber.end_unstarted(error):
             self.done = True
-        super().resume()
+            return None
+        return super().target()
 
 
 class Fiber(BareFiber):
@@ -50,8 +51,11 @@ class Fiber(BareFiber):
     """
 
     __slots__ = (
-        '_call', '_callbacks', '_error', '_hub', '_result', '_state', '_traceback', 'started',
+        '_call', '_callbacks', '_error', '_hub', '_result', '_state', '_traceback', 'done',
+        'started',
     )  # fmt: skip
+
+    passed = None
 
     _name: Any  # a number until somebody asks for it
 
@@ -75,7 +79,8 @@ class Fiber(BareFiber):
         self.started: Optional[float] = None  # when, in seconds of hub.time()
         self._call: Any = (target, args, kwargs, copy_context())
         self._state = _NEW
-        self._callbacks: list[DoneCallback] = []
+        self.done = False  # True once it needs no start any more
+        self._callbacks: DoneCallbacks = {}
         self._result: Any = None
         self._error: Optional[BaseException] = None
 
@@ -144,15 +149,21 @@ class Fiber(BareFiber):
         """
         if self._state == _DONE:
             return
-        if current_fiber() is self:
+        waiter = Waiter(threads.state.hub or get_hub())
+        if waiter.carrier is self.carrier:
             raise RuntimeError('a fiber cannot wait for itself')
-        hub = get_hub()
-        with SwitchBack(hub, timeout) as switcher:
-            handle = self.add_done_callback(switcher)
+        self._callbacks[waiter] = None
+        if self._state != _DONE:  # it may run in another thread
             try:
-                hub.switch()
+                if timeout is None:
+                    waiter.hub.pause()
+                else:
+                    waiter.wait(timeout)
             finally:
-                self.remove_done_callback(handle)
+                waiter.done = True
+                self._callbacks.pop(waiter, None)
+        if self._state != _DONE:
+            raise Timeout(f'timed out after {timeout} seconds')
 
     @switchpoint
     def result(self, timeout: float | None = None) -> Any:
@@ -168,22 +179,21 @@ class Fiber(BareFiber):
         # The traceback of the fiber alone: each raise would add to it.
         raise self._error.with_traceback(self._traceback)
 
-    def add_done_callback(self, callback: Callable[..., object], *args: Any) -> DoneCallback | None:
+    def add_done_callback(self, callback: Callable[..., object], *args: Any) -> object:
         """Call ``callback(*args)`` when it ends, and return a handle; call it now if it has ended.
 
         It must not switch. What it raises is logged.
         """
-        handle = (callback, args)
-        self._callbacks.append(handle)
+        handle = object()
+        self._callbacks[handle] = (callback, args)
         if self._state == _DONE:
-            self._run_callbacks()
+            donecallbacks.run(self._callbacks)
             return None
         return handle
 
-    def remove_done_callback(self, handle: DoneCallback | None) -> None:
+    def remove_done_callback(self, handle: object) -> None:
         """Take back what ``add_done_callback()`` returned. Does nothing if it was called."""
-        with contextlib.suppress(ValueError):
-            self._callbacks.remove(handle)  # type: ignore[arg-type]
+        self._callbacks.pop(handle, None)
 
     # To be called from callbacks of the hub.
 
@@ -206,19 +216,25 @@ class Fiber(BareFiber):
         """
         return self._hub.resume_from_callback(self._throw, typ, val, tb)
 
-    def resume(self) -> Any:
-        """Run it until it waits for the first time. Called by the hub, once."""
-        if self._state != _QUEUED:
-            return None
-        self._state = _RUNNING
+    def target(self) -> Any:
+        """Return the carrier on which it begins to run. See ``Resumable``."""
+        if self.carrier is not None:
+            return self.carrier
         hub = self._hub
+        pool = hub.carriers
+        if pool.idle:
+            carrier = pool.idle.pop()
+        elif getcurrent() is hub.greenlet:
+            carrier = pool.make()
+        else:  # a carrier stands on the C stack of who starts it: that must not be a fiber
+            return hub.greenlet
         hub.fibers.add(self)
         self.started = monotonic()
-        pool = hub.carriers
-        self.carrier = carrier = pool.idle.pop() if pool.idle else pool.make()
         carrier.fiber = self
         carrier.gr_context = self._call[3]
-        return carrier.switch()
+        self._state = _RUNNING
+        self.carrier = carrier
+        return carrier
 
     def work(self) -> None:
         """Run its function. Called by its carrier."""
@@ -233,7 +249,9 @@ class Fiber(BareFiber):
                 self._result = target()
         except BaseException as error:
             self._error = error
+        exiting = False
         if self._error is not None:
+            exiting = isinstance(self._error, GreenletExit)
             self._keep(self._error)
         hub = self._hub
         if hub.inherited:
@@ -242,8 +260,7 @@ class Fiber(BareFiber):
         self._state = _DONE
         hub.fibers.discard(self)
         if self._callbacks:
-            self._run_callbacks()
-        exiting = self._error is not None and isinstance(self._error, GreenletExit)
+            donecallbacks.run(self._callbacks)
         # The frames of a traceback hold this one: without the fiber there is no cycle.
         del self
         if exiting:
@@ -263,30 +280,18 @@ class Fiber(BareFiber):
         self._error = error
         self._call = self._traceback = None
         self._state = _DONE
+        self.done = True
         if self._callbacks:
-            self._run_callbacks()
+            donecallbacks.run(self._callbacks)
         return True
-
-    def _run_callbacks(self) -> None:
-        # From the end, where that costs nothing; somebody in another thread may add one meanwhile.
-        self._callbacks.reverse()
-        with assert_no_switchpoints():
-            while True:
-                try:
-                    callback, args = self._callbacks.pop()
-                except IndexError:
-                    return
-                try:
-                    callback(*args)
-                except Exception:
-                    _log.exception('exception in done callback %r', callback)
 
     def _switch(self, value: Any) -> Any:
         if self._state == _RUNNING and self.carrier is not None:
             return self.carrier.switch(value)
         if self._state != _DONE:
-            self._state = _QUEUED
-            return self.resume()
+            carrier = self.target()
+            self.done = True
+            return carrier.switch()
         _log.warning('fiber %s has ended: nothing to switch to', self.name)
         return None
 

@@ -145,7 +145,8 @@ class FiberGroup:
         error = fiber.exception
         if error is not None and not isinstance(error, Cancelled):
             self._errors.append(error)
-            self._cancel_members()
+            if not self._aborted:  # or if all fail, each would cancel all
+                self._cancel_members()
             if self._nap is None:
                 self._interrupt.send()
         if self._nap is not None and not self._members:

@@ -2,11 +2,13 @@
 
     fiber ---- hub.switch() ----> hub ---- loop.poll() ----> libuv
       ^                            |
-      +------ resume() <-----------+   once what it waits for has happened
+      +------ switch() <-----------+   once what it waits for has happened
 
 A fiber that has to wait says so by switching to the hub. The hub polls and drains the records, and
 what they call makes fibers ready. These run in the next turn, in the order in which they became
-ready.
+ready. As long as the turn has more of them, a fiber that waits switches to the next one itself:
+
+    fiber ---- pause() ----> fiber ---- pause() ----> hub
 """
 
 from __future__ import annotations
@@ -21,11 +23,10 @@ from time import monotonic
 from typing import Any, Optional
 
 from greenlet import GreenletExit, getcurrent, greenlet
-from greenlet import error as GreenletError  # noqa: N812 - it is a class
 
 from . import closing, limits, threads
 from ._native.loop import Loop
-from .calls import Call, NoLoop, Resumable
+from .calls import Call, Mark, NoLoop, Passed, Resumable
 from .carriers import BareFiber, Carriers, adopt, current_fiber
 from .interrupts import Interrupts
 from .pollers import Poller
@@ -59,19 +60,23 @@ class Hub:
         self.fibers: set[BareFiber] = set()  # those that run or wait; keeps them until they end
         self.loop: Any = Loop()
         self.root = getattr(root, 'fiber', None) or adopt(root, 'Root')
-        self._greenlet = greenlet(self._run, root)
-        self.to_hub = self._greenlet.switch  # switch() without its checks
-        self.carriers = Carriers(self._greenlet)
+        self.greenlet = greenlet(self._run, root)
+        self.to_hub = self.greenlet.switch
+        self.carriers = Carriers(self.greenlet, self.pause)
         self.timers = Timers()
-        adopt(self._greenlet, 'Hub')
+        adopt(self.greenlet, 'Hub')
         self._poller: Any = self.loop
-        self._ready: deque[Resumable] = deque()
+        self._turn_end = Mark(self._end_turn)
+        self._way_back = Mark(lambda: self.greenlet)
+        self._passed: Optional[Passed] = None  # on its way to who is switched to
+        self._ready: deque[Resumable] = deque([self._turn_end])
         # make_ready() for the hub's own thread, where nobody has to be woken; no signal handler.
         self.enqueue = self._ready.append
         self._sleepers: list[Resumable] = []
         self._rising: list[Resumable] = []
         self._unpolled = 0  # entries that ran since the last poll
         self._in_callback = False
+        self._trimming = False  # some carriers are still to be freed
         self._stopping = False
         self._struck: Optional[BaseException] = None  # what the root fiber is still to be told
         self.inherited = False  # True in a forked child
@@ -90,7 +95,7 @@ class Hub:
 
     @property
     def parent(self) -> greenlet | None:
-        return self._greenlet.parent
+        return self.greenlet.parent
 
     def is_alive(self) -> bool:
         """Return True until the hub is closed."""
@@ -114,16 +119,46 @@ class Hub:
 
         :raises RuntimeError: the hub is closed, belongs to another thread, or is the caller.
         """
-        if getcurrent() is self._greenlet:
-            raise RuntimeError('the hub cannot wait for itself')
         if sections and get_ident() in sections:
+            if getcurrent() is self.greenlet:
+                raise RuntimeError('the hub cannot wait for itself')
             refuse('Hub.switch')
+        if get_ident() != self.thread:
+            raise RuntimeError('cannot switch to the hub of another thread')
+        return self.pause()
+
+    def pause(self) -> Any:
+        """Do what ``switch()`` does, without most of its checks."""
         if self.gone:
             raise RuntimeError(self.gone)
+        # What a signal handler raises may strike after any call. So an entry leaves the queue when
+        # it is done with, and between that and the switch there is no call. What has continued the
+        # caller still stands at the head. The frame waits with it, and must not keep the entry.
+        ready = self._ready
+        while True:
+            entry: Any = ready[0]
+            if entry.done:
+                ready.popleft()
+                continue
+            target = entry.target()
+            if target is not None:
+                break
+        entry.done = target is not self.greenlet
+        self._passed = entry.passed
+        del entry
+        # A carrier that has become idle often is the one that a new fiber gets.
+        value = None if target is getcurrent() else target.switch()
+        return value if self._passed is None else self._take_passed()
+
+    def _take_passed(self) -> Any:
+        value, error = self._passed or (None, None)
+        self._passed = None
         try:
-            return self.to_hub()
-        except GreenletError as error:
-            raise RuntimeError(f'cannot switch to the hub: {error}') from None
+            if error is not None:
+                raise error
+            return value
+        finally:
+            del error  # its traceback holds this frame
 
     def enqueue_next(self, entry: Resumable) -> None:
         """Resume *entry* in this turn, right behind the fiber that calls."""
@@ -226,13 +261,15 @@ class Hub:
         :raises RuntimeError: called from anywhere else.
         """
         depth = sections.get(self.thread, 0)
-        if getcurrent() is not self._greenlet or depth > self._in_callback:
+        if getcurrent() is not self.greenlet or depth > self._in_callback:
             raise RuntimeError('only callbacks of the hub may switch to a fiber')
         sections.pop(self.thread, None)
         self._in_callback = False
         try:
+            self._ready.appendleft(self._way_back)
             return switch(*args)
         finally:
+            self._ready.popleft()
             if depth:
                 self._in_callback = True
                 sections[self.thread] = depth
@@ -246,6 +283,7 @@ class Hub:
     def _run(self) -> None:
         # What a signal handler raises may strike anywhere, also where a loop begins again, and
         # without a hub all would wait for ever. So one loop catches what strikes the other.
+        self._drop_marks()
         while True:
             try:
                 return self._run_turns()
@@ -263,7 +301,7 @@ class Hub:
                     self._recover(self._struck)
                 while not self._stopping:
                     self._turn()
-                return self.carriers.free(len(self.carriers.idle))
+                return self.carriers.free()
             except GreenletExit:
                 raise
             except BaseException as error:
@@ -271,9 +309,15 @@ class Hub:
                     raise
                 self._struck = error
 
+    def _drop_marks(self) -> None:
+        for mark in (self._turn_end, self._way_back):
+            while mark in self._ready:
+                self._ready.remove(mark)
+
     def _recover(self, error: BaseException) -> None:
         sections.pop(self.thread, None)
         self._in_callback = False
+        self._drop_marks()
         self.raise_in_root(error)
         self._struck = None
 
@@ -283,13 +327,21 @@ class Hub:
         if self._sleepers:
             rising += self._sleepers
             self._sleepers.clear()
-        # An entry leaves the queue when it is done with. A signal handler that raises may strike
-        # anywhere; then this one is resumed again, which does nothing unless it was not yet.
         count = len(ready)
-        for _ in range(count):
-            ready[0].resume()
-            ready.popleft()
-        # To poll costs as much as to switch twice, so a few fibers that wake each other do without.
+        end = self._turn_end
+        ready.append(end)
+        while ready[0] is not end:
+            entry: Any = ready[0]
+            if entry.done:
+                ready.popleft()
+                continue
+            target = entry.target()
+            if target is not None:
+                entry.done = True
+                self._passed = entry.passed
+                del entry
+                target.switch()
+        ready.popleft()
         self._unpolled += count
         if ready and self._unpolled < limits.POLL_EVERY and not (rising or self._sleepers):
             return
@@ -304,13 +356,24 @@ class Hub:
         if rising:
             ready.extend(rising)
             rising.clear()
-        if len(self.carriers.idle) > limits.IDLE_CARRIERS:
-            self.carriers.trim(len(self.fibers))
+        self._trimming = self.carriers.trim(len(self.fibers))
+
+    def _end_turn(self) -> Any:
+        # In a fiber, after the last entry of a turn. To poll costs as much as to switch four times,
+        # so a few fibers that wake each other do without, and then they need no hub at all.
+        ready = self._ready
+        count = len(ready) - 1
+        unpolled = self._unpolled + count
+        if count and unpolled < limits.POLL_EVERY and not (self._rising or self._sleepers):
+            self._unpolled = unpolled
+            ready.rotate(-1)
+            return None
+        return self.greenlet
 
     def _poll(self) -> None:
         loop = self._poller
         timeout = 0
-        if not (self._ready or self._rising or self._sleepers or self._stopping):
+        if not (self._ready or self._rising or self._sleepers or self._stopping or self._trimming):
             timeout = self._longest_wait()
             loop.waiting = True
             if self._ready:
@@ -402,7 +465,7 @@ def sleep(secs: float | None) -> None:
             hub.sleep_once(nap)
         elif secs is not None:
             raise ValueError(f'cannot sleep {secs} seconds')
-        hub.switch()
+        hub.pause()
     finally:
         nap.done = True
         if timer is not None:

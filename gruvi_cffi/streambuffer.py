@@ -27,7 +27,7 @@ class StreamBuffer(ByteBuffer):
 
     __slots__ = (
         '_carrier', '_eof', '_error', '_high', '_hub', '_low', '_paused', '_reading', '_transport',
-        '_wanted', '_woken', 'timeout',
+        '_wanted', 'done', 'timeout',
     )  # fmt: skip
 
     def __init__(self, transport: Any = None, timeout: float | None = None) -> None:
@@ -43,7 +43,7 @@ class StreamBuffer(ByteBuffer):
         self._reading = False  # a fiber waits, or is about to go on
         self._hub: Any = None
         self._carrier: Any = None  # of the fiber that waits
-        self._woken = False
+        self.done = True  # False: it stands in the queue of the hub
 
     @property
     def eof(self) -> bool:
@@ -79,8 +79,8 @@ class StreamBuffer(ByteBuffer):
             return
         self._chunks.append(data)
         self._size += len(data)
-        if self._carrier is not None and not self._woken:
-            self._woken = True
+        if self._carrier is not None and self.done:
+            self.done = False
             self._hub.enqueue(self)
         if self._size > self._high and not self._paused:
             self._adjust()
@@ -101,26 +101,27 @@ class StreamBuffer(ByteBuffer):
         self._eof = False
         self.feed_error(error)
 
+    passed = None
+
     # How the reader waits. Only the hub's own thread wakes it, and it may be woken in vain, so this
     # takes a third of the time of switch_back(); an echo server does it once for each request.
 
     def _wake(self) -> None:
-        if self._carrier is not None and not self._woken:
-            self._woken = True
+        if self._carrier is not None and self.done:
+            self.done = False
             self._hub.enqueue(self)
 
-    def resume(self) -> None:
-        """Continue the reader. Called by the hub."""
-        self._woken = False
-        if self._carrier is not None:
-            self._carrier.switch()
+    def target(self) -> Any:
+        """Return the greenlet of the reader, or None if it waits no more. See ``Resumable``."""
+        self.done = self._carrier is None
+        return self._carrier
 
     def _pause(self) -> None:
         if self._hub is None:
             self._hub = get_hub()
         self._carrier = getcurrent()
         try:
-            self._hub.switch()
+            self._hub.pause()
         finally:
             self._carrier = None
 
@@ -184,9 +185,7 @@ class StreamBuffer(ByteBuffer):
         self._carrier = getcurrent()
         try:
             while not (self._size or self._eof or self._error is not None):
-                if hub.gone:
-                    hub.check()
-                hub.to_hub()
+                hub.pause()
         finally:
             self._carrier = None
             self._reading = False

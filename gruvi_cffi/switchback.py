@@ -9,6 +9,9 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
+from greenlet import getcurrent
+
+from .calls import Passed
 from .carriers import BareFiber, current_fiber
 from .errors import Timeout
 
@@ -22,19 +25,18 @@ _log = logging.getLogger('gruvi_cffi.hub')
 class Throw:
     """An exception on its way into *fiber*, unless ``done`` is set before it arrives."""
 
-    __slots__ = ('_error', '_fiber', 'done')
+    __slots__ = ('_fiber', 'done', 'passed')
 
     def __init__(self, fiber: BareFiber, error: BaseException) -> None:
         self._fiber = fiber
-        self._error = error
+        self.passed: Passed = (None, error)
         self.done = False
 
-    def resume(self) -> None:
-        """Deliver it. Called by the hub."""
+    def target(self) -> Any:
+        """Return the fiber's greenlet, or None if it has ended. See ``Resumable``."""
         carrier = self._fiber.carrier
-        if not self.done and carrier is not None:
-            self.done = True
-            carrier.throw(self._error)
+        self.done = carrier is None
+        return carrier
 
 
 class Nap:
@@ -42,16 +44,59 @@ class Nap:
 
     __slots__ = ('_fiber', 'done')
 
+    passed = None
+
     def __init__(self, fiber: BareFiber) -> None:
         self._fiber = fiber
         self.done = False
 
-    def resume(self) -> None:
-        """Continue the fiber. Called by the hub."""
+    def target(self) -> Any:
+        """Return the fiber's greenlet, or None if it has ended. See ``Resumable``."""
         carrier = self._fiber.carrier
-        if not self.done and carrier is not None:
+        self.done = carrier is None
+        return carrier
+
+
+class Waiter:
+    """The calling fiber, when it waits for what others tell it: from any thread, maybe twice.
+
+    *hub* is its own. ``handed`` is for whoever tells it.
+    """
+
+    __slots__ = ('carrier', 'done', 'handed', 'hub')
+
+    passed = None
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.done = False
+        self.handed = False
+        self.carrier: Any = getcurrent()
+
+    def wait(self, timeout: float | None) -> None:
+        """Let others run until it is woken, or *timeout* seconds are over: a switch point.
+
+        It can be used only once.
+
+        :raises ValueError: *timeout* is no time.
+        """
+        timer = None
+        try:
+            if timeout is not None:
+                timer = self.hub.call_later(timeout, self.wake)
+            self.hub.pause()
+        finally:
             self.done = True
-            carrier.switch()
+            if timer is not None:
+                timer.cancel()
+
+    def wake(self) -> None:
+        """Continue the fiber in the next turn, if it waits still."""
+        self.hub.make_ready(self)
+
+    def target(self) -> Any:
+        """Return the fiber's greenlet. See ``Resumable``."""
+        return self.carrier
 
 
 class SwitchBack:
@@ -63,11 +108,10 @@ class SwitchBack:
 
     # No slots: made for every wait, so what is rarely set costs nothing as a class attribute.
     _cleanups: Optional[list[tuple[Callable[..., object], tuple[Any, ...]]]] = None
-    _done = False
-    _error: Optional[BaseException] = None
+    done = False  # a cancelled fiber has left the block, and waits for something else
     _lock: Optional[AbstractContextManager[Any]] = None
     _timer: Optional[Timer] = None
-    _value: Any = None
+    passed: Optional[Passed] = None
 
     def __init__(
         self,
@@ -101,8 +145,9 @@ class SwitchBack:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._done = True
-        self._claim()
+        if not self.done:
+            self.done = True
+            self._claim()
         if self._timer is not None:
             self._timer.cancel()
         if self._cleanups is not None:
@@ -119,7 +164,7 @@ class SwitchBack:
     def switch(self, value: Any = None) -> None:
         """Make the ``hub.switch()`` of the fiber return *value*."""
         if self._claim():
-            self._value = value
+            self.passed = (value, None)
             self._hub.make_ready(self)
 
     def throw(
@@ -130,7 +175,7 @@ class SwitchBack:
     ) -> None:
         """Make ``hub.switch()`` of the fiber raise: an instance, or a class with an argument."""
         if self._claim():
-            self._error = as_exception(kind, value, traceback)
+            self.passed = (None, as_exception(kind, value, traceback))
             self._hub.make_ready(self)
 
     def add_cleanup(self, callback: Callable[..., object], *args: Any) -> None:
@@ -139,16 +184,11 @@ class SwitchBack:
             self._cleanups = []
         self._cleanups.append((callback, args))
 
-    def resume(self) -> None:
-        """Continue the fiber. Called by the hub."""
+    def target(self) -> Any:
+        """Return the fiber's greenlet, or None if it has ended. See ``Resumable``."""
         carrier = self.fiber.carrier
-        # A cancelled fiber has left the block by now, and waits for something else.
-        if not self._done and carrier is not None:
-            self._done = True
-            if self._error is None:
-                carrier.switch(self._value)
-            else:
-                carrier.throw(self._error)
+        self.done = carrier is None
+        return carrier
 
     def _claim(self) -> bool:
         try:
@@ -160,7 +200,8 @@ class SwitchBack:
     def _expire(self) -> None:
         if self._claim():
             seconds = self.timeout
-            self.timeout = self._error = Timeout(f'timed out after {seconds} seconds')
+            self.timeout = Timeout(f'timed out after {seconds} seconds')
+            self.passed = (None, self.timeout)
             self._hub.make_ready(self)
 
     def _clean_up(self) -> None:

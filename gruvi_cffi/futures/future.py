@@ -10,7 +10,6 @@ from ..errors import Cancelled, Timeout
 from ..hub import switchpoint
 from ..sync import Event
 
-DoneCallback = tuple[Callable[..., object], tuple[Any, ...]]
 Raised = Union[BaseException, type[BaseException]]
 
 
@@ -101,7 +100,7 @@ class Future:
             self._on_cancel()
         return True
 
-    def add_done_callback(self, callback: Callable[..., object], *args: Any) -> DoneCallback | None:
+    def add_done_callback(self, callback: Callable[..., object], *args: Any) -> object:
         """Call ``callback(*args)`` when it is done, where that happens, and return a handle.
 
         If it is done already, call it now and return None. It must not switch; what it raises is
@@ -109,7 +108,7 @@ class Future:
         """
         return self._event.add_done_callback(callback, *args)
 
-    def remove_done_callback(self, handle: DoneCallback | None) -> None:
+    def remove_done_callback(self, handle: object) -> None:
         """Take back what ``add_done_callback()`` returned. Does nothing if it was called."""
         self._event.remove_done_callback(handle)
 

@@ -359,13 +359,15 @@ class _Waiter:
     It takes less than ``switch_back()``, and a client needs it for each request.
     """
 
-    __slots__ = ('_carrier', '_woken', 'expired', 'hub')
+    __slots__ = ('_carrier', 'done', 'expired', 'hub')
+
+    passed = None
 
     def __init__(self) -> None:
         self.hub = get_hub()
         self.expired = False
         self._carrier: Any = None
-        self._woken = False
+        self.done = True  # False: it stands in the queue of the hub
 
     def wait(self) -> None:
         self._carrier = getcurrent()
@@ -375,19 +377,18 @@ class _Waiter:
             self._carrier = None
 
     def wake(self) -> None:
-        if self._carrier is not None and not self._woken:
-            self._woken = True
+        if self._carrier is not None and self.done:
+            self.done = False
             self.hub.enqueue(self)
 
     def expire(self) -> None:
         self.expired = True
         self.wake()
 
-    def resume(self) -> None:
-        """Continue the fiber. Called by the hub."""
-        self._woken = False
-        if self._carrier is not None:
-            self._carrier.switch()
+    def target(self) -> Any:
+        """Return the greenlet of the fiber, or None if it waits no more. See ``Resumable``."""
+        self.done = self._carrier is None
+        return self._carrier
 
 
 def _nothing() -> None:

@@ -71,15 +71,15 @@ class Barrier:
             index = len(self._line)
             with_action = index == self._parties - 1
             if not with_action:
-                limit = self._timeout if timeout is None else timeout
-                waiter = self._line.join(limit)
+                waiter = self._line.join()
         finally:
             self._mutex.release()
         if with_action:
             self._let_go()
             return index
         try:
-            in_time = wait_in_line(self._mutex, self._line, waiter)
+            limit = self._timeout if timeout is None else timeout
+            in_time = wait_in_line(self._mutex, self._line, waiter, limit)
         except BaseException:
             if not waiter.handed:
                 self.abort()

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from ..errors import Cancelled
 from ..hub import switchpoint
 from .locks import Lock, RLock
-from .mutex import Line, Mutex, wait_in_line
+from .mutex import InLine, Line, Mutex, wait_in_line
 
 _THREAD_LOCK = type(threading.Lock())
 _THREAD_RLOCK = type(threading.RLock())
@@ -113,12 +113,16 @@ class Condition:
         self._mutex.run(self._notify, -1)
 
     def _notify(self, n: int) -> None:
-        waiters = self._line.take_all()
-        for waiter in waiters:
-            if n != 0 and _holds(waiter.item):
-                n -= waiter.hand()
-            elif waiter.active:
-                self._line.put(waiter)
+        passed_over: list[InLine] = []
+        try:
+            while n != 0 and self._line:
+                waiter = self._line.first()
+                if _holds(waiter.item):
+                    n -= self._line.pop().hand()
+                else:
+                    passed_over.append(self._line.pop())
+        finally:
+            self._line.put_back(reversed(passed_over))
 
     @switchpoint
     def wait(self, timeout: float | None = None) -> bool:
@@ -154,12 +158,12 @@ class Condition:
         self._check()
         self._mutex.acquire()
         try:
-            waiter = self._line.join(timeout, predicate)
+            waiter = self._line.join(predicate)
         finally:
             self._mutex.release()
         state = release_save(self._lock)
         try:
-            return wait_in_line(self._mutex, self._line, waiter, self._pass_on)
+            return wait_in_line(self._mutex, self._line, waiter, timeout, self._pass_on)
         finally:
             self._acquire_again(state)
 

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from collections import deque
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any
 
-from ..hub import switchpoint
-from ..switchpoints import assert_no_switchpoints
-from .mutex import Line, Mutex, wait_in_line
-
-_log = logging.getLogger('gruvi_cffi.sync')
-
-DoneCallback = tuple[Callable[..., object], tuple[Any, ...]]
+from .. import donecallbacks
+from ..donecallbacks import DoneCallbacks
+from ..hub import get_hub, switchpoint
+from ..switchback import Waiter
 
 
 class Event:
     """A flag that fibers can wait for."""
 
-    __slots__ = ('__weakref__', '_callbacks', '_flag', '_line', '_mutex')
+    # It needs no mutex. What is set is for all, so nothing is lost if somebody is woken twice; and
+    # whoever comes to wait looks at the flag after standing where set() will look.
+    __slots__ = ('__weakref__', '_callbacks', '_flag', '_waiters')
 
     def __init__(self) -> None:
-        self._mutex = Mutex()
-        self._line = Line()
         self._flag = False
-        self._callbacks: deque[DoneCallback] = deque()
+        self._waiters: dict[Waiter, None] = {}  # in the order in which they came
+        self._callbacks: DoneCallbacks = {}
 
     def __repr__(self) -> str:
         state = 'set' if self._flag else 'clear'
-        return f'<{type(self).__name__} {state}, {len(self._line)} waiting>'
+        return f'<{type(self).__name__} {state}, {len(self._waiters)} waiting>'
 
     def is_set(self) -> bool:
         """Return True if the flag is set."""
@@ -39,9 +34,20 @@ class Event:
     def set(self) -> None:
         """Set the flag, and wake everybody who waits."""
         self._flag = True
-        self._mutex.run(self._line.hand_all)
+        if self._waiters:
+            self._hand_all()
         if self._callbacks:
-            self._run_callbacks()
+            donecallbacks.run(self._callbacks)
+
+    def _hand_all(self) -> None:
+        waiters, self._waiters = self._waiters, {}
+        try:
+            for waiter in list(waiters):
+                waiter.handed = True
+                waiter.hub.make_ready(waiter)
+        except BaseException:  # of a signal handler
+            self._waiters.update(waiters)
+            raise
 
     def clear(self) -> None:
         """Clear the flag."""
@@ -52,42 +58,36 @@ class Event:
         """Wait until the flag is set, and return True; False after *timeout* seconds."""
         if self._flag:
             return True
-        self._mutex.acquire()
+        waiter = Waiter(get_hub())
+        waiters = None
+        while waiters is not self._waiters:  # set() may be about to leave them behind
+            waiters = self._waiters
+            waiters[waiter] = None
         try:
             if self._flag:
                 return True
-            waiter = self._line.join(timeout)
+            if timeout is None:
+                waiter.hub.pause()
+            else:
+                waiter.wait(timeout)
         finally:
-            self._mutex.release()
-        return wait_in_line(self._mutex, self._line, waiter)
+            waiter.done = True
+            if not waiter.handed:
+                waiters.pop(waiter, None)
+        return waiter.handed
 
-    def add_done_callback(
-        self, callback: Callable[..., object], *args: Any
-    ) -> Optional[DoneCallback]:
+    def add_done_callback(self, callback: Callable[..., object], *args: Any) -> object:
         """Call ``callback(*args)`` at the next ``set()``, and return a handle; now if it is set.
 
         It must not switch. What it raises is logged.
         """
-        handle = (callback, args)
-        self._callbacks.append(handle)
+        handle = object()
+        self._callbacks[handle] = (callback, args)
         if self._flag:
-            self._run_callbacks()
+            donecallbacks.run(self._callbacks)
             return None
         return handle
 
-    def remove_done_callback(self, handle: Optional[DoneCallback]) -> None:
+    def remove_done_callback(self, handle: object) -> None:
         """Take back what ``add_done_callback()`` returned. Does nothing if it was called."""
-        with contextlib.suppress(ValueError):
-            self._callbacks.remove(handle)  # type: ignore[arg-type]
-
-    def _run_callbacks(self) -> None:
-        with assert_no_switchpoints():
-            while self._callbacks:
-                try:
-                    callback, args = self._callbacks.popleft()
-                except IndexError:  # another thread was faster
-                    return
-                try:
-                    callback(*args)
-                except Exception:
-                    _log.exception('exception in done callback %r', callback)
+        self._callbacks.pop(handle, None)

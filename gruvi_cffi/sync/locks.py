@@ -40,10 +40,10 @@ class Lock:
                 return True
             if not blocking:
                 return False
-            waiter = self._line.join(timeout)
+            waiter = self._line.join()
         finally:
             self._mutex.release()
-        return wait_in_line(self._mutex, self._line, waiter, self._pass_on)
+        return wait_in_line(self._mutex, self._line, waiter, timeout, self._pass_on)
 
     def release(self) -> None:
         """Release the lock, or hand it to the fiber that has waited longest.

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Union
 
 from ..hub import get_hub
-from ..switchback import SwitchBack
+from ..switchback import Waiter
 
 
 class Mutex:
     """Guards the state of a primitive. No one may switch while holding it."""
 
-    __slots__ = ('_pending', 'acquire', 'lock')
+    __slots__ = ('_pending', 'lock')
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.acquire = self.lock.acquire
-        self._pending: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._pending: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+
+    def acquire(self) -> None:
+        """Wait for it; not in a signal handler or finalizer."""
+        self.lock.acquire()
 
     def release(self) -> None:
         """Give it up, and do what was left for us."""
@@ -42,36 +45,33 @@ class Mutex:
         while self._pending and self.lock.acquire(False):
             try:
                 while self._pending:
-                    operation, args = self._pending.popleft()
+                    operation, args = self._pending.pop(0)
                     operation(*args)
             finally:
                 self.lock.release()
 
 
-class Waiter(SwitchBack):
+class InLine(Waiter):
     """A fiber in line. *item* is for the primitive."""
 
-    item: Any = None
-    handed = False  # it was given something, which it must pass on if it cannot use it
-    result: Any = None
+    __slots__ = ('gone', 'item', 'result')
+
+    # handed: it was given something, which it must pass on if it cannot use it
+
+    def __init__(self, item: Any) -> None:
+        super().__init__(get_hub())
+        self.gone = False  # it waits no more
+        self.item = item
+        self.result: Any = None
 
     def hand(self, value: Any = True) -> bool:
         """Wake it with *value*; return False if it waits no more. With the mutex held."""
-        if not self._claim():
+        if self.gone or self.handed:
             return False
-        self.result = self._value = value
+        self.result = value
         self.handed = True
-        self._hub.make_ready(self)
+        self.hub.make_ready(self)
         return True
-
-    def pause(self) -> None:
-        """Let others run until it is handed something. This is a switch point."""
-        self._hub.switch()
-
-    def retire(self) -> bool:
-        """Take nothing any more; return whether something was handed. With the mutex held."""
-        self._claim()
-        return self.handed
 
 
 class Line:
@@ -80,27 +80,33 @@ class Line:
     __slots__ = ('_gone', '_waiters')
 
     def __init__(self) -> None:
-        self._waiters: deque[Waiter] = deque()
+        # An empty deque is 600 bytes, and many a line is never stood in.
+        self._waiters: Union[deque[InLine], tuple[()]] = ()
         self._gone = 0  # those in it that wait no more
 
     def __bool__(self) -> bool:
-        while self._waiters and not self._waiters[0].active:
+        while self._waiters and self._waiters[0].gone:
             self.pop()
         return bool(self._waiters)
 
     def __len__(self) -> int:
-        return sum(waiter.active for waiter in self._waiters)
+        return len(self._waiters) - self._gone
 
-    def first(self) -> Waiter:
+    def first(self) -> InLine:
         """Return the first; only after it was found not to be empty."""
-        return self._waiters[0]
+        return self._waiters[0]  # type: ignore[misc]
 
-    def pop(self) -> Waiter:
+    def pop(self) -> InLine:
         """Take out the first, who may have gone."""
-        waiter = self._waiters.popleft()
-        if not waiter.active and self._gone:
+        waiter: InLine = self._waiters.popleft()  # type: ignore[union-attr]
+        if waiter.gone:
             self._gone -= 1
         return waiter
+
+    def put_back(self, waiters: Iterable[InLine]) -> None:
+        """Put those who were popped at the head again; the last of *waiters* was popped first."""
+        for waiter in waiters:
+            self._deque().appendleft(waiter)
 
     def hand(self, value: Any = True) -> bool:
         """Hand *value* to the first who takes it; return False if there is nobody."""
@@ -111,64 +117,60 @@ class Line:
 
     def hand_all(self, value: Any = True) -> None:
         """Hand *value* to everybody."""
-        waiters, self._waiters = self._waiters, deque()
-        self._gone = 0
-        for waiter in waiters:
-            waiter.hand(value)
+        while self.hand(value):
+            pass
 
-    def take_all(self) -> deque[Waiter]:
-        """Return everybody, in order, and leave the line empty."""
-        waiters, self._waiters = self._waiters, deque()
-        self._gone = 0
-        return waiters
-
-    def join(self, timeout: float | None, item: Any = None) -> Waiter:
+    def join(self, item: Any = None) -> InLine:
         """Put the calling fiber at the end. It must call ``wait_in_line()`` next."""
-        waiter = Waiter(get_hub(), timeout)
-        waiter.item = item
-        self._waiters.append(waiter)
+        waiter = InLine(item)
+        self._deque().append(waiter)
         return waiter
 
-    def put(self, waiter: Waiter) -> None:
-        """Put one who was taken out at the end again."""
-        self._waiters.append(waiter)
+    def _deque(self) -> deque[InLine]:
+        if not isinstance(self._waiters, deque):
+            self._waiters = deque()
+        return self._waiters
 
-    def forget(self, waiter: Waiter) -> None:
+    def forget(self, waiter: InLine) -> None:
         """Drop one who waits no more, in constant time on average."""
-        if self._waiters and self._waiters[-1] is waiter:
-            self._waiters.pop()
+        waiters = self._deque()
+        if waiters and waiters[-1] is waiter:
+            waiters.pop()
             return
         self._gone += 1
-        if self._gone * 2 > len(self._waiters):
-            self._waiters = deque(waiter for waiter in self._waiters if waiter.active)
+        if self._gone * 2 > len(waiters):
+            self._waiters = deque(each for each in waiters if not each.gone)
             self._gone = 0
 
 
 def wait_in_line(
     mutex: Mutex,
     line: Line,
-    waiter: Waiter,
+    waiter: InLine,
+    timeout: float | None,
     pass_on: Callable[[Any], object] | None = None,
 ) -> bool:
-    """Wait until *waiter*, who joined *line*, is handed something; False if it took too long.
+    """Wait until *waiter*, who joined *line*, is handed something; False after *timeout* seconds.
 
     The mutex, which the caller does not hold any more, guards *line*. If the fiber is cancelled
     after it was handed something, ``pass_on(what)`` is called. This is a switch point.
     """
-    with waiter:
-        try:
-            waiter.pause()
-        except BaseException as error:
-            mutex.acquire()
-            try:
-                handed = waiter.retire()
-                if not handed:
-                    line.forget(waiter)
-            finally:
-                mutex.release()
-            if handed and pass_on is not None:
-                pass_on(waiter.result)
-            if error is not waiter.timeout:
-                raise
-            return False
-    return True
+    try:
+        waiter.wait(timeout)
+    except BaseException:
+        if _leave(mutex, line, waiter) and pass_on is not None:
+            pass_on(waiter.result)
+        raise
+    return waiter.handed or _leave(mutex, line, waiter)
+
+
+def _leave(mutex: Mutex, line: Line, waiter: InLine) -> bool:
+    """Take nothing any more; return whether something was handed."""
+    mutex.acquire()
+    try:
+        if not waiter.handed:
+            waiter.gone = True
+            line.forget(waiter)
+        return waiter.handed
+    finally:
+        mutex.release()

@@ -103,10 +103,10 @@ class Queue:
                 return
             if not block:
                 raise QueueFull(f'the queue is full: {self._size} of {self._maxsize}')
-            waiter = self._putters.join(timeout, entry)
+            waiter = self._putters.join(entry)
         finally:
             self._mutex.release()
-        if not wait_in_line(self._mutex, self._putters, waiter, None):
+        if not wait_in_line(self._mutex, self._putters, waiter, timeout):
             self._mutex.run(self._admit)  # one who is smaller may have stood behind us
             raise QueueFull(f'the queue stayed full for {timeout} seconds')
 
@@ -168,10 +168,10 @@ class Queue:
                 return self._take()
             if not block:
                 raise QueueEmpty('the queue is empty')
-            waiter = self._getters.join(timeout)
+            waiter = self._getters.join()
         finally:
             self._mutex.release()
-        if not wait_in_line(self._mutex, self._getters, waiter, self._pass_on):
+        if not wait_in_line(self._mutex, self._getters, waiter, timeout, self._pass_on):
             raise QueueEmpty(f'the queue stayed empty for {timeout} seconds')
         return waiter.result[0]
 

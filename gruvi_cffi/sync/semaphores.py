@@ -48,10 +48,10 @@ class Semaphore:
                 return True
             if not blocking:
                 return False
-            waiter = self._line.join(timeout)
+            waiter = self._line.join()
         finally:
             self._mutex.release()
-        return wait_in_line(self._mutex, self._line, waiter, self._pass_on)
+        return wait_in_line(self._mutex, self._line, waiter, timeout, self._pass_on)
 
     def release(self, n: int = 1) -> None:
         """Give back *n*, to those who have waited longest first.
