@@ -131,6 +131,11 @@ class Server:
         self.check()
         return int(self._info.memory_full_info().uss)
 
+    def descriptors(self) -> int:
+        """Return how many file descriptors it has open."""
+        self.check()
+        return int(self._info.num_fds())
+
     def _end(self) -> None:
         self._process.terminate()
         with suppress(psutil.Error):
