@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 from .compiler import compiled
@@ -43,8 +44,9 @@ class Holder:
     def begin(self, *words: object) -> None:
         """Tell it what to do; ``end()`` has to follow."""
         assert self._process.stdin is not None
-        self._process.stdin.write(' '.join(map(str, words)) + '\n')
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended, which end() will tell
+            self._process.stdin.write(' '.join(map(str, words)) + '\n')
+            self._process.stdin.flush()
 
     def end(self) -> dict[str, float]:
         """Return what came of it: ``seconds``, ``count``, and quantiles of the latency.
@@ -68,5 +70,7 @@ class Holder:
 
     def close(self) -> None:
         """End it, and with it the connections."""
-        with self._process:
-            self._process.kill()
+        self._process.kill()
+        # Closes the pipes and waits. A command that it never read cannot be sent any more.
+        with suppress(BrokenPipeError), self._process:
+            pass

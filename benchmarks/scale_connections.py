@@ -26,7 +26,7 @@ ALL = (
 )  # fmt: skip
 FULL = {
     'sizes': (1000, 5000, 10_000, 19_000),
-    'together': (50_000, 100_000),  # over several processes
+    'together': (100_000,),  # over several processes
     'active': 100,
     'milliseconds': 2000,
 }

@@ -31,7 +31,7 @@ FULL = {
     'seconds': 60,  # of the slow readers
     'mebibytes': 1024,
     'milliseconds': 2000,  # of the churn
-    'rounds': 3,
+    'rounds': 2,
 }
 QUICK = {
     'listeners': (1000,), 'seconds': 5, 'mebibytes': 128, 'milliseconds': 500, 'rounds': 1,

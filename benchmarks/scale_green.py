@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .scale_worker import Meter
 
 AMONG = 20_000  # timers that are started and cancelled among those that are pending
+PAUSE = 0.2  # seconds between two looks at the memory
 FAR = 1000.0  # seconds until they are due, and as many more
 
 
@@ -28,6 +29,14 @@ def settle(library: Library) -> None:
     """Let all that were spawned run until they wait."""
     library.sleep(0)
     library.sleep(0)
+
+
+def tidy(library: Library, meter: Meter) -> None:
+    """Give the library time to give back what the ended ones had."""
+    with meter.tidying() as falls:
+        while falls():
+            library.sleep(PAUSE)
+    meter.note_memory('ended')
 
 
 # Fibers.
@@ -45,7 +54,7 @@ def park(library: Library, meter: Meter) -> None:
         for fiber in fibers:
             library.join(fiber)
     del fibers, fiber
-    meter.note_memory('ended')
+    tidy(library, meter)
 
 
 def spawn(library: Library, meter: Meter) -> None:
@@ -71,7 +80,7 @@ def shuffled(library: Library, meter: Meter) -> None:
         _end(library, waiting, meter.size // 2)
         meter.note_memory('half')
         _end(library, waiting, 0)
-    meter.note_memory('ended')
+    tidy(library, meter)
 
 
 def _end(library: Library, waiting: list[tuple[Any, Any]], left: int) -> None:

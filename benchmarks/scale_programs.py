@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from .micro_rounds import interleave
 from .scale import Results
@@ -13,12 +13,17 @@ from .scale_worker import ask_worker
 
 @dataclass(frozen=True)
 class Program:
-    """What is measured, and for whom."""
+    """What is measured, for whom, and how long one run may take."""
 
     title: str
     name: str  # in scale_green.py and scale_tasks.py
     systems: Sequence[str]
-    largest: int = 1_000_000
+    largest: Mapping[str, int] = field(default_factory=dict)  # size, of a system; else any
+    patience: float = 120.0  # seconds
+    in_quick: bool = True  # also with --quick
+
+    def systems_of(self, size: int) -> list[str]:
+        return [name for name in self.systems if size <= self.largest.get(name, size)]
 
 
 def measure_programs(
@@ -29,9 +34,10 @@ def measure_programs(
     A system that failed with one size is not asked for the next.
     """
     for program in programs:
+        if options.quick and not program.in_quick:
+            continue
         for size in options.sizes:
-            systems = [name for name in program.systems if name in options.systems]
-            systems = [] if size > program.largest else systems
+            systems = [name for name in program.systems_of(size) if name in options.systems]
             interleave(systems, options.rounds, _Act(program, size, results))
 
 
@@ -49,4 +55,5 @@ class _Act:
             return
         title = f'{program.title}, n={size}'
         with results.measuring(title, system):
-            results.add(title, system, ask_worker(system, program.name, size))
+            figures = ask_worker(system, program.name, size, program.patience)
+            results.add(title, system, figures)

@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from .scale_green import AMONG, FAR, delays, nothing
+from .scale_green import AMONG, FAR, PAUSE, delays, nothing
 
 if TYPE_CHECKING:
     from .scale_worker import Meter
@@ -35,6 +35,13 @@ def _spawn_all(wait: Wait, count: int) -> list[asyncio.Task[None]]:
     return [start(_call(wait)) for _ in range(count)]
 
 
+async def tidy(meter: Meter) -> None:
+    with meter.tidying() as falls:
+        while falls():
+            await asyncio.sleep(PAUSE)
+    meter.note_memory('ended')
+
+
 # Tasks.
 
 
@@ -49,7 +56,7 @@ async def park(meter: Meter) -> None:
         for task in tasks:
             await task
     del tasks, task
-    meter.note_memory('ended')
+    await tidy(meter)
 
 
 async def spawn(meter: Meter) -> None:
@@ -72,7 +79,7 @@ async def shuffled(meter: Meter) -> None:
         await _end(waiting, meter.size // 2)
         meter.note_memory('half')
         await _end(waiting, 0)
-    meter.note_memory('ended')
+    await tidy(meter)
 
 
 async def _end(waiting: list[tuple[asyncio.Task[None], asyncio.Event]], left: int) -> None:

@@ -24,13 +24,19 @@ TITLES = {
     'condition_each': 'Condition, notify each',
     'fiber': 'join one fiber',
 }
-PROGRAMS = [
-    Program(title, f'wait:{kind}', WITH_CONDITIONS if kind.startswith('condition') else ALL)
-    for kind, title in TITLES.items()
-] + [
-    Program(f'cancel: {title}', f'cancel:{kind}', WITH_CONDITIONS)
-    if kind.startswith('condition')
-    else Program(f'cancel: {title}', f'cancel:{kind}', THAT_CANCEL)
+IN_QUICK = ('wait:event', 'wait:lock', 'wait:queue', 'wait:condition_each', 'cancel:event')
+PATIENCE = 15.0  # seconds; what is quadratic takes hours sooner or later
+
+
+def _program(title: str, action: str, kind: str, systems: tuple[str, ...]) -> Program:
+    name = f'{action}:{kind}'
+    if kind.startswith('condition'):
+        systems = WITH_CONDITIONS
+    return Program(title, name, systems, patience=PATIENCE, in_quick=name in IN_QUICK)
+
+
+PROGRAMS = [_program(title, 'wait', kind, ALL) for kind, title in TITLES.items()] + [
+    _program(f'cancel: {title}', 'cancel', kind, THAT_CANCEL)
     for kind, title in TITLES.items()
     if kind != 'condition_each'
 ]

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter, process_time
 from typing import Any
@@ -21,9 +21,9 @@ import psutil
 from .process import ROOT, BenchmarkError
 
 LOOPS = ('asyncio', 'uvloop')
-PATIENCE = 60.0  # seconds that a program may take
 LARGEST = 12 * 2**30  # bytes that it may have
 TICK = 0.05  # seconds between two looks at it
+STEADY = 0.98  # of what it had before: that is no less
 
 
 class Meter:
@@ -54,11 +54,32 @@ class Meter:
         yield
         self.figures[figure] = (unique_bytes() - before) / self.size
 
+    @contextmanager
+    def tidying(self) -> Iterator[Callable[[], bool]]:
+        """Note the CPU time that the block takes, for each, to give back what is left.
+
+        It gets a function that is True as long as the memory still falls.
+        """
+        began = process_time()
+        left = [2.0 * resident_bytes()]
+
+        def falls() -> bool:
+            left.append(resident_bytes())
+            return left[-1] < left[-2] * STEADY
+
+        yield falls
+        self.figures['tidy_us'] = (process_time() - began) / self.size * 1e6
+
     def note_memory(self, when: str) -> None:
         """Note what the process has, and in how many pieces of its address space."""
         self.figures[f'{when}_bytes'] = unique_bytes()
         with open('/proc/self/maps') as maps:
             self.figures[f'{when}_maps'] = sum(1 for _ in maps)
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process has; this takes no time."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def unique_bytes() -> int:
@@ -81,9 +102,7 @@ def run_program(system: str, program: str, size: int) -> dict[str, float]:
     return meter.figures
 
 
-def ask_worker(
-    system: str, program: str, size: int, patience: float = PATIENCE
-) -> dict[str, float]:
+def ask_worker(system: str, program: str, size: int, patience: float) -> dict[str, float]:
     """Run *program* in a process of its own and return its figures.
 
     :raises BenchmarkError: it failed, takes longer than *patience* seconds or too much memory.

@@ -19,7 +19,7 @@ from .scale import Results, options_of, run
 from .scale_clients import Holder, serve, words_of
 
 ALL = ('gruvi-http', 'gruvi-protocol', 'asyncio-protocol', 'uvloop-protocol', 'gevent')
-FULL = {'sizes': (1, 2), 'connections': 400, 'milliseconds': 2000, 'rounds': 5}
+FULL = {'sizes': (1, 2), 'connections': 400, 'milliseconds': 2000, 'rounds': 4}
 QUICK = {'milliseconds': 400, 'rounds': 2}
 
 

@@ -133,7 +133,7 @@ def test_a_program_that_takes_too_long_is_an_error_and_no_larger_one_is_tried():
 
 def test_a_program_that_fails_says_why():
     with pytest.raises(BenchmarkError, match='KeyError'):
-        ask_worker('gruvi', 'unknown', 1)
+        ask_worker('gruvi', 'unknown', 1, patience=30)
 
 
 def test_a_slope_is_the_power_of_the_size():
