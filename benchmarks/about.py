@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 TOP = Path(__file__).parent.parent
-PACKAGES = ('gruvi_cffi', 'cffi', 'greenlet', 'uvloop', 'gevent', 'aiofiles', 'anyio')
+PACKAGES = (
+    'gruvi_cffi', 'cffi', 'greenlet', 'uvloop', 'gevent', 'eventlet', 'aiofiles', 'anyio',
+)  # fmt: skip
 
 
 def about(arguments: Sequence[str]) -> dict[str, Any]:

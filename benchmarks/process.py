@@ -114,6 +114,8 @@ class Server:
     def cpu_seconds(self) -> float:
         """Return the CPU time it has used, user and system."""
         self.check()
+        if sys.platform == 'linux':  # where the others count in steps of 10 ms
+            return time.clock_gettime(~self._process.pid << 3 | 2)  # as clock_getcpuclockid(3)
         times = self._info.cpu_times()
         return times.user + times.system
 
@@ -130,6 +132,11 @@ class Server:
         """Return the memory that only this process uses."""
         self.check()
         return int(self._info.memory_full_info().uss)
+
+    def descriptors(self) -> int:
+        """Return how many file descriptors it has open."""
+        self.check()
+        return int(self._info.num_fds())
 
     def _end(self) -> None:
         self._process.terminate()

@@ -75,13 +75,13 @@ def _gruvi_serve(factory: Callable[[], Any]) -> None:
 def gruvi_stream() -> None:
     from gruvi_cffi import StreamServer
 
-    server = StreamServer(_gruvi_echo)
+    server = StreamServer(gruvi_echo)
     server.listen((HOST, 0), backlog=BACKLOG)
     announce(server.addresses[0][1])
     server.run()
 
 
-def _gruvi_echo(stream: Stream, transport: object, protocol: object) -> None:
+def gruvi_echo(stream: Stream, transport: object, protocol: object) -> None:
     while True:
         data = stream.read1(CHUNK)
         if not data:
@@ -135,13 +135,13 @@ def uvloop_streams() -> None:
 def gevent_stream() -> None:
     from gevent.server import StreamServer
 
-    server = StreamServer((HOST, 0), _gevent_echo, backlog=BACKLOG)
+    server = StreamServer((HOST, 0), socket_echo, backlog=BACKLOG)
     server.start()
     announce(server.server_port)
     server.serve_forever()
 
 
-def _gevent_echo(sock: socket.socket, address: object) -> None:
+def socket_echo(sock: socket.socket, address: object) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while True:
         data = sock.recv(CHUNK)

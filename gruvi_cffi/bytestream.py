@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Optional
 
 from . import limits
 from ._native.stream import Buffer
@@ -58,7 +58,7 @@ class Stream(Unseekable):
         self._lost = False
         self._lost_error: Any = None
         self._held_up = 'w' not in mode  # there is a reason not to write just so; one of four
-        self._writers: list[Any] = []  # fibers that wait until they may write
+        self._writers: Optional[dict[Any, None]] = None  # who wait until they may write, in order
 
     def __repr__(self) -> str:
         return f'<Stream {"closed" if self._closed else "open"} over {self._transport!r}>'
@@ -332,12 +332,14 @@ class Stream(Unseekable):
         hub = get_hub()
         while self._writing_paused and not self._lost:
             with switch_back(self._timeout if timeout == -1 else timeout) as switcher:
-                self._writers.append(switcher)
+                if self._writers is None:
+                    self._writers = {}
+                self._writers[switcher] = None
                 try:
                     hub.switch()
                 finally:
-                    if switcher in self._writers:
-                        self._writers.remove(switcher)
+                    if self._writers is not None:
+                        self._writers.pop(switcher, None)
             self._check_writable()
         if self._lost:
             error = self._lost_error
@@ -395,8 +397,8 @@ class Stream(Unseekable):
         self._wake_writers()
 
     def _wake_writers(self) -> None:
-        writers, self._writers = self._writers, []
-        for switcher in writers:
+        writers, self._writers = self._writers, None
+        for switcher in writers or ():
             switcher.switch()
 
     # The end.

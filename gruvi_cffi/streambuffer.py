@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Union
@@ -11,7 +12,8 @@ from greenlet import getcurrent
 from . import limits
 from .errors import Timeout, TransportError
 from .hub import get_hub, switchpoint
-from .wire.buffer import ByteBuffer
+from .transports.base import half
+from .wire.buffer import MANY, ByteBuffer
 
 Size = Union[int, float]
 
@@ -35,7 +37,7 @@ class StreamBuffer(ByteBuffer):
         self.timeout = timeout
         self._transport = transport
         self._high = self.default_buffer_size
-        self._low = self.default_buffer_size // 2
+        self._low = half(self.default_buffer_size)
         self._wanted: Size = 0  # bytes that a reader waits for, above the high mark or not
         self._paused = False
         self._eof = False
@@ -77,6 +79,7 @@ class StreamBuffer(ByteBuffer):
         """Append *data*, and wake the reader."""
         if not data:
             return
+        # As feed_data() does it, without a call.
         self._chunks.append(data)
         self._size += len(data)
         if self._carrier is not None and self.done:
@@ -84,6 +87,8 @@ class StreamBuffer(ByteBuffer):
             self._hub.enqueue(self)
         if self._size > self._high and not self._paused:
             self._adjust()
+        if len(self._chunks) == MANY:
+            self._chunks = deque(self._chunks)
 
     def feed_eof(self) -> None:
         """No more will come."""
@@ -156,7 +161,7 @@ class StreamBuffer(ByteBuffer):
         if chunks and self._start == 0 and not self._paused:
             chunk = chunks[0]
             if size < 0 or len(chunk) <= size:
-                chunks.popleft()
+                del chunks[0]
                 self._size -= len(chunk)
                 if self._delim:
                     self._forget_scan(b'')

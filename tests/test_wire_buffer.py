@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from gruvi_cffi.wire.buffer import ByteBuffer
@@ -72,6 +74,28 @@ def test_what_is_put_back_comes_first():
     assert len(buffer) == 3
     assert buffer.find(b'cd') == 1
     assert buffer.take(9) == b'bcd'
+
+
+@pytest.mark.parametrize('chunks', [1, 63, 64, 65, 300])
+def test_any_number_of_chunks_comes_out_in_order(chunks):
+    buffer = ByteBuffer()
+    for _ in range(2):
+        for number in range(chunks):
+            buffer.feed_data(b'%d,' % number)
+        buffer.take(2)
+        buffer.put_back(b'0,')
+        taken = [buffer.take_chunk() for _ in range(chunks)]
+        assert taken == [b'%d,' % number for number in range(chunks)]
+        assert not buffer
+
+
+@pytest.mark.skipif(sys.implementation.name != 'cpython', reason='nobody knows sizes on PyPy')
+def test_a_buffer_that_is_mostly_empty_weighs_little():
+    buffer = ByteBuffer()
+    for _ in range(3):
+        buffer.feed_data(b'spam')
+        buffer.take_chunk()
+    assert sys.getsizeof(buffer) + sys.getsizeof(buffer._chunks) < 300  # a deque has 600 alone
 
 
 class Counting(bytes):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Optional
 
 from .. import limits
@@ -16,6 +17,12 @@ from ..errors import TransportError
 NEW, OPEN, CLOSING, CLOSED = range(4)
 
 log = logging.getLogger('gruvi_cffi.transports')
+
+
+@lru_cache(maxsize=16)
+def half(size: int) -> int:
+    """Return half of *size*: the same object each time, as each connection keeps one."""
+    return size // 2
 
 
 class BaseTransport:
@@ -41,7 +48,7 @@ class BaseTransport:
         self._writable = False  # open for writing
         self._error: Optional[Exception] = None
         self._high = self.default_write_buffer
-        self._low = self.default_write_buffer // 2
+        self._low = half(self.default_write_buffer)
         self._writing_paused = False
         self._close_callbacks: Optional[list[tuple[Callable[..., object], tuple[Any, ...]]]] = None
         # Its forget(self) is called before the close callbacks. One of those costs 250 bytes.
