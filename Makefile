@@ -125,7 +125,10 @@ $(c_objects): build/c/%.o: csrc/%.c $(headers) | $(VENV)/set-up
 	@$(CC) $(c_flags) $(c_warnings) $(sanitizers) -c $< -o $@
 
 $(c_tests): build/c/%: tests/c/%.c $(wildcard tests/c/*.h) $(headers) $(c_objects)
-	@$(CC) $(c_flags) $(c_warnings) $(sanitizers) $< $(c_objects) $(c_libraries) -o $@
+	@$(CC) $(c_flags) $(c_warnings) $(sanitizers) $< $(c_objects) $(c_libraries) $(wrapped) -o $@
+
+# It says which of our allocations fail.
+build/c/test_tls_memory: wrapped = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
 .PHONY: $(c_tests:%=%.passed)
 $(c_tests:%=%.passed): %.passed: %
@@ -134,6 +137,7 @@ $(c_tests:%=%.passed): %.passed: %
 
 # Engines, which know nothing of the rest.
 
+engine_files = $(filter-out %_stream.c,$(csrc))
 fuzzers = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: fuzz
@@ -147,11 +151,11 @@ fuzz: $(fuzzers:%=build/c/fuzz_%)
 	    grep number_of_executed_units build/corpus/$$name.log; \
 	done
 
-build/c/fuzz_%: tests/fuzz/fuzz_%.c $(csrc) $(headers) | $(VENV)/set-up
+build/c/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard tests/c/*.h) $(csrc) $(headers) | $(VENV)/set-up
 	@command -v $(CLANG) >/dev/null || { echo 'make fuzz needs clang' >&2; exit 1; }
 	@mkdir -p $(@D)
 	@$(CLANG) $(c_flags) $(c_warnings) $(sanitizers) -fsanitize=fuzzer $< \
-	    $(filter csrc/$*%.c,$(csrc)) $(c_libraries) -o $@
+	    $(filter csrc/$*%.c,$(engine_files)) $(c_libraries) -o $@
 
 # Checks.
 
