@@ -212,7 +212,9 @@ int64_t gv_tls_describe(const unsigned char *der, int64_t der_len, char *data, i
         put_time(out, "notAfter", X509_get0_notAfter(cert));
         put_other_names(out, cert);
         size = BIO_get_mem_data(out, &text);
-        if (size <= len)
+        if (ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE)
+            size = 0; /* a half of it would say something else */
+        if (size > 0 && size <= len)
             memcpy(data, text, (size_t) size);
     }
     BIO_free(out);
