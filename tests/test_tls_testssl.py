@@ -1,4 +1,4 @@
-"""testssl.sh looks for weaknesses of ``serve``: a minute for each type of key, so with --long only."""
+"""testssl.sh looks for weaknesses of ``serve``: a minute for each type of key, so only --long."""
 
 import json
 import signal
@@ -38,6 +38,7 @@ def address(request, tmp_path):
         assert 'Traceback' not in log
 
 
+@pytest.mark.timeout(900)
 def test_testssl_finds_nothing_that_is_ours(address, tmp_path, request):
     if not request.config.getoption('--long'):
         pytest.skip('it takes a minute: --long')
@@ -45,9 +46,10 @@ def test_testssl_finds_nothing_that_is_ours(address, tmp_path, request):
     subprocess.run(
         [program('testssl.sh', 'testssl', 'testssl.sh'),
          '--quiet', '--color', '0', '--warnings', 'batch',
-         '--protocols', '--std', '--pfs', '--vulnerable', '--server-preference', '--server-defaults',
+         '--protocols', '--std', '--pfs', '--vulnerable',
+         '--server-preference', '--server-defaults',
          '--jsonfile-pretty', str(report), f'https://{address}/'],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=600, check=False,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=800, check=False,
     )  # fmt: skip
     (result,) = json.loads(report.read_text())['scanResult']
     findings = [finding for section in JUDGED for finding in result[section]]
