@@ -145,6 +145,42 @@ static void an_end_without_close_notify_is_a_truncation(void) {
     part(&early);
 }
 
+/* Whether the handshake is not done when its peer ends after `count` bytes. */
+static bool is_cut(size_t count, bool serves) {
+    pair both = couple(client, server);
+    gv_tls *here = serves ? both.server : both.client;
+    gv_tls *peer = serves ? both.client : both.server;
+    char piece[5000];
+    bool cut = false;
+
+    CHECK(count < sizeof(piece));
+    while (!cut && gv_tls_handshake(here) == GV_TLS_WANT_READ) {
+        int64_t n;
+
+        pass_on(here, peer, WHOLE, stand);
+        shake(peer);
+        n = gv_tls_take(peer, piece, (int64_t) count);
+        count -= (size_t) n;
+        CHECK_EQ(gv_tls_feed(here, piece, n), 0);
+        shake(here);
+        cut = count == 0 && gv_tls_out(peer) > 0;
+    }
+    if (cut) {
+        CHECK_EQ(gv_tls_eof(here), GV_TLS_ERROR);
+        check_failed(here, GV_TLS_TRUNCATED, "closed during the handshake");
+    }
+    part(&both);
+    return cut;
+}
+
+static void a_handshake_is_cut_after_each_byte(bool serves) {
+    size_t count = 0;
+
+    while (is_cut(count, serves))
+        count += 3;
+    CHECK(count > 200);
+}
+
 static void fail_with(gv_tls *tls, const char *bytes, size_t len, gv_tls_why why,
                       const char *text) {
     CHECK_EQ(gv_tls_feed(tls, bytes, (int64_t) len), 0);
@@ -357,6 +393,8 @@ int main(void) {
         either_says_close_notify();
         what_comes_behind_close_notify_is_the_rest();
         an_end_without_close_notify_is_a_truncation();
+        a_handshake_is_cut_after_each_byte(true);
+        a_handshake_is_cut_after_each_byte(false);
         errors_say_what_they_are();
         a_changed_record_is_noticed();
         errors_do_not_leak_into_other_connections();
