@@ -160,12 +160,14 @@ def _engines():
     return live_engines()
 
 
+@pytest.mark.timeout(900)  # with --long each byte's silence takes a tenth of a second
 @pytest.mark.parametrize('version', VERSIONS, ids=lambda version: version.name)
 @pytest.mark.parametrize('fault', FAULTS)
 @pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize('meets', [_server_meets, _client_meets])
 def test_a_handshake_that_breaks_off(meets, kind, fault, version, long, monkeypatch):
-    monkeypatch.setattr(limits, 'TLS_HANDSHAKE_TIMEOUT', 0.05 if fault == 'silence' else 10)
+    monkeypatch.setattr(limits, 'TLS_HANDSHAKE_TIMEOUT', 0.1 if fault == 'silence' else 10)
+    monkeypatch.setattr(limits, 'TLS_LINGER', 0.01)
     make = server_context if meets is _server_meets else client_context
     context = make(kind, version=version)
     before = _engines()
