@@ -69,6 +69,7 @@ servers() (
     command -v curl >/dev/null || echo curl
     command -v h2load >/dev/null || echo nghttp2-client
     command -v mariadbd >/dev/null || echo mariadb-server-core
+    command -v testssl >/dev/null || echo testssl.sh
     command -v wrk >/dev/null || echo wrk
     command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || echo redis-tools
 )

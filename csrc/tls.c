@@ -8,16 +8,18 @@
 #include <string.h>
 
 static atomic_llong live;
+static const char NO_MEMORY[] = "out of memory"; /* not even for the reason */
 
 /* OpenSSL's callbacks. */
 
-/* A peer may send key updates and tickets for ever, which cost us more than it. */
+/* A peer may send key updates and tickets for ever, which cost us more than it. OpenSSL calls
+ * them a handshake while it reads them, so that it cannot be asked whether that is done. */
 static void message_came(int sent, int version, int type, const void *data, size_t len, SSL *ssl,
                          void *arg) {
     gv_tls *tls = arg;
 
-    (void) version, (void) data, (void) len;
-    if (sent || type != SSL3_RT_HANDSHAKE || !SSL_is_init_finished(ssl))
+    (void) version, (void) data, (void) len, (void) ssl;
+    if (sent || type != SSL3_RT_HANDSHAKE || !tls->done)
         return;
     tls->idle++;
     tls->flooded = tls->flooded || tls->idle > GV_TLS_IDLE_MESSAGES;
@@ -67,23 +69,36 @@ int gv_tls_session_came(SSL *ssl, SSL_SESSION *session) {
 
 static int fail(gv_tls *tls, gv_tls_why why, const char *text) {
     if (tls->error == NULL) {
-        tls->error = strdup(text);
+        char *copy = strdup(text);
+
+        tls->error = copy == NULL ? NO_MEMORY : copy;
         tls->why = why;
     }
     return GV_TLS_ERROR;
 }
 
+/* Empty the queue. It may begin with what a library below has said, which tells less than
+ * what TLS says of it. */
+static unsigned long take_error(void) {
+    unsigned long first = ERR_get_error();
+    unsigned long code = first;
+
+    while (code != 0 && ERR_GET_LIB(code) != ERR_LIB_SSL)
+        code = ERR_get_error();
+    ERR_clear_error();
+    return code == 0 ? first : code;
+}
+
 static int fail_by_queue(gv_tls *tls) {
     long verified = SSL_get_verify_result(tls->ssl);
-    unsigned long code = ERR_peek_error();
+    unsigned long code = take_error();
     int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
-    char text[GV_TLS_ERROR_SIZE] = "out of memory";
+    char text[GV_TLS_ERROR_SIZE];
 
-    gv_tls_drain_errors(text, sizeof(text));
     if (tls->flooded)
         return fail(tls, GV_TLS_PROTOCOL,
-                    SSL_is_init_finished(tls->ssl) ? "too many messages without data"
-                                                   : "too many bytes in the handshake");
+                    tls->done ? "too many messages without data"
+                              : "too many bytes in the handshake");
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
         snprintf(text, sizeof(text), "certificate verify failed: %s",
                  X509_verify_cert_error_string(verified));
@@ -94,24 +109,32 @@ static int fail_by_queue(gv_tls *tls) {
                     "certificate verify failed: the stapled OCSP response does not vouch for it");
     if (reason == SSL_R_HTTP_REQUEST)
         return fail(tls, GV_TLS_HTTP, "a request in plain HTTP");
-    return fail(tls, GV_TLS_PROTOCOL, text);
+    return fail(tls, GV_TLS_PROTOCOL, gv_tls_reason(code));
 }
 
 /* Say what an operation's result means. OpenSSL keeps errors in a queue for each thread,
  * and SSL_get_error() believes whatever lies there: it is empty before and behind. */
 static int finish(gv_tls *tls, int rc) {
-    if (rc > 0)
-        return rc;
-    switch (SSL_get_error(tls->ssl, rc)) {
+    int error = rc > 0 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, rc);
+
+    switch (error) {
+    case SSL_ERROR_NONE:
+        break;
     case SSL_ERROR_WANT_READ:
-        return GV_TLS_WANT_READ;
+        rc = GV_TLS_WANT_READ;
+        break;
     case SSL_ERROR_WANT_CLIENT_HELLO_CB:
-        return GV_TLS_HELLO;
+        rc = GV_TLS_HELLO;
+        break;
     case SSL_ERROR_ZERO_RETURN:
-        return GV_TLS_EOF;
+        rc = GV_TLS_EOF;
+        break;
     default:
         return fail_by_queue(tls);
     }
+    if (ERR_peek_error() != 0) /* of something that it could do without */
+        ERR_clear_error();
+    return rc;
 }
 
 /* Making one. */
@@ -151,7 +174,8 @@ static bool set_up(gv_tls *tls, const gv_tls_ctx *ctx, const char *hostname, boo
     if (bio == NULL)
         return false;
     SSL_set_bio(tls->ssl, bio, bio);
-    SSL_set_app_data(tls->ssl, (char *) tls);
+    if (SSL_set_app_data(tls->ssl, (char *) tls) != 1)
+        return false;
     SSL_set_msg_callback(tls->ssl, message_came);
     SSL_set_msg_callback_arg(tls->ssl, tls);
     tls->ask = ctx->ask;
@@ -191,7 +215,8 @@ void gv_tls_free(gv_tls *tls) {
     gv_tls_bytes_clear(&tls->in);
     gv_tls_bytes_clear(&tls->out);
     free(tls->name);
-    free(tls->error);
+    if (tls->error != NO_MEMORY)
+        free((void *) (uintptr_t) tls->error);
     free(tls);
     live--;
 }
@@ -227,11 +252,13 @@ bool gv_tls_has_input(const gv_tls *tls) {
 }
 
 int gv_tls_eof(gv_tls *tls) {
+    if (tls->error != NULL) /* a fatal alert looks like a close_notify from here on */
+        return GV_TLS_ERROR;
     if (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN)
         return 0;
     return fail(tls, GV_TLS_TRUNCATED,
-                SSL_is_init_finished(tls->ssl) ? "the peer has closed without a close_notify"
-                                               : "the peer has closed during the handshake");
+                tls->done ? "the peer has closed without a close_notify"
+                          : "the peer has closed during the handshake");
 }
 
 int64_t gv_tls_take(gv_tls *tls, char *data, int64_t len) {
@@ -259,6 +286,7 @@ int gv_tls_handshake(gv_tls *tls) {
         return GV_TLS_ERROR;
     ERR_clear_error();
     rc = finish(tls, SSL_do_handshake(tls->ssl));
+    tls->done = tls->done || rc > 0;
     return rc > 0 ? 0 : rc;
 }
 
@@ -267,7 +295,7 @@ int64_t gv_tls_read(gv_tls *tls, char *data, int64_t len) {
 
     if (tls->error != NULL)
         return GV_TLS_ERROR;
-    if (!SSL_is_init_finished(tls->ssl))
+    if (!tls->done)
         return GV_TLS_WANT_READ;
     ERR_clear_error();
     rc = finish(tls, SSL_read(tls->ssl, data, len > INT32_MAX ? INT32_MAX : (int) len));
@@ -279,7 +307,7 @@ int64_t gv_tls_read(gv_tls *tls, char *data, int64_t len) {
 int64_t gv_tls_write(gv_tls *tls, const char *data, int64_t len) {
     if (tls->error != NULL)
         return GV_TLS_ERROR;
-    if (!SSL_is_init_finished(tls->ssl))
+    if (!tls->done)
         return GV_TLS_WANT_READ;
     if (len == 0)
         return 0;
@@ -290,12 +318,15 @@ int64_t gv_tls_write(gv_tls *tls, const char *data, int64_t len) {
 int gv_tls_shutdown(gv_tls *tls) {
     if (tls->error != NULL)
         return GV_TLS_ERROR;
-    if (!SSL_is_init_finished(tls->ssl))
+    if (!SSL_is_init_finished(tls->ssl)) /* or a message of the peer's has come in part */
         return GV_TLS_WANT_READ;
     if (SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN)
         return 0;
     ERR_clear_error();
-    return SSL_shutdown(tls->ssl) < 0 ? fail_by_queue(tls) : 0;
+    if (SSL_shutdown(tls->ssl) < 0)
+        return fail_by_queue(tls);
+    ERR_clear_error();
+    return 0;
 }
 
 /* Servers with several names. */
@@ -314,6 +345,7 @@ int gv_tls_use(gv_tls *tls, gv_tls_ctx *ctx) {
     SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ctx->ssl), NULL);
     SSL_set_min_proto_version(ssl, (int) SSL_CTX_get_min_proto_version(ctx->ssl));
     SSL_set_max_proto_version(ssl, (int) SSL_CTX_get_max_proto_version(ctx->ssl));
+    ERR_clear_error();
     return 0;
 }
 

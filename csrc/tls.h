@@ -102,10 +102,11 @@ struct gv_tls {
     void *sink_arg;
     SSL_SESSION *session; /* the newest that a client was given */
     char *name;
-    char *error;
+    const char *error;
     gv_tls_why why;
     uint32_t handshake_bytes;
     uint16_t idle;
+    bool done; /* the handshake is */
     bool ask;
     bool asked;
     bool flooded;

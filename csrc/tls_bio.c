@@ -9,6 +9,8 @@
 int gv_tls_bytes_append(gv_tls_bytes *bytes, const char *data, size_t len) {
     char *bigger;
 
+    if (len == 0)
+        return 0;
     if (bytes->at > 0 && bytes->at + bytes->len + len > bytes->size) {
         memmove(bytes->data, bytes->data + bytes->at, bytes->len);
         bytes->at = 0;
@@ -59,7 +61,7 @@ static int bio_read(BIO *bio, char *data, int len) {
         tls->lent += n;
         tls->lent_len -= n;
     }
-    if (!SSL_is_init_finished(tls->ssl)) {
+    if (!tls->done) {
         tls->handshake_bytes += (uint32_t) n;
         tls->flooded = tls->flooded || tls->handshake_bytes > GV_TLS_HANDSHAKE_MAX;
     }

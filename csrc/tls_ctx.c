@@ -16,12 +16,17 @@ static const char GROUPS[] = "X25519:P-256:P-384:P-521";
 
 enum { SECURITY_LEVEL = 2 }; /* OpenSSL's: 112 bits, so no RSA below 2048 */
 
+const char *gv_tls_reason(unsigned long code) {
+    const char *reason = code == 0 ? "out of memory" : ERR_reason_error_string(code);
+
+    return reason == NULL ? "unknown error of OpenSSL" : reason;
+}
+
 void gv_tls_drain_errors(char *text, size_t size) {
     unsigned long code = ERR_peek_error();
-    const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
 
-    if (text != NULL && code != 0)
-        snprintf(text, size, "%s", reason == NULL ? "unknown error of OpenSSL" : reason);
+    if (code != 0)
+        snprintf(text, size, "%s", gv_tls_reason(code));
     ERR_clear_error();
 }
 
@@ -210,8 +215,10 @@ static STACK_OF(X509) * read_chain(const char *data, int64_t len) {
 
     while (chain != NULL && bio != NULL &&
            (cert = PEM_read_bio_X509(bio, NULL, give_password, NULL)) != NULL)
-        if (sk_X509_push(chain, cert) == 0)
+        if (sk_X509_push(chain, cert) == 0) {
             X509_free(cert);
+            break; /* with an error in the queue */
+        }
     BIO_free(bio);
     return chain;
 }

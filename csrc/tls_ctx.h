@@ -97,6 +97,9 @@ struct gv_tls_ctx {
 /* Our context of an OpenSSL's. */
 gv_tls_ctx *gv_tls_ctx_of(SSL_CTX *ssl);
 
+/* What one of OpenSSL's errors is in words; 0 is for one without. */
+const char *gv_tls_reason(unsigned long code);
+
 /* Empty OpenSSL's queue of errors, after putting the first one's words into `text`. */
 void gv_tls_drain_errors(char *text, size_t size);
 

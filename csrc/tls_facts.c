@@ -5,11 +5,11 @@
 #include <string.h>
 
 const char *gv_tls_version(const gv_tls *tls) {
-    return SSL_is_init_finished(tls->ssl) ? SSL_get_version(tls->ssl) : NULL;
+    return tls->done ? SSL_get_version(tls->ssl) : NULL;
 }
 
 static const SSL_CIPHER *cipher(const gv_tls *tls) {
-    return SSL_is_init_finished(tls->ssl) ? SSL_get_current_cipher(tls->ssl) : NULL;
+    return tls->done ? SSL_get_current_cipher(tls->ssl) : NULL;
 }
 
 const char *gv_tls_cipher(const gv_tls *tls) {
@@ -58,12 +58,14 @@ int64_t gv_tls_certificate(const gv_tls *tls, int index, unsigned char *data, in
 
     if (size > 0 && size <= len)
         i2d_X509(cert, &data);
+    ERR_clear_error();
     return size < 0 ? 0 : size;
 }
 
 int64_t gv_tls_session(gv_tls *tls, unsigned char *data, int64_t len) {
     int size = tls->fresh ? i2d_SSL_SESSION(tls->session, NULL) : 0;
 
+    ERR_clear_error();
     if (size <= 0 || size > len)
         return size < 0 ? 0 : size;
     i2d_SSL_SESSION(tls->session, &data);
@@ -75,7 +77,7 @@ int64_t gv_tls_unique(const gv_tls *tls, unsigned char *data, int64_t len) {
     /* The client's is first, but for a resumed session. */
     bool ours = (SSL_session_reused(tls->ssl) != 0) == (SSL_is_server(tls->ssl) != 0);
 
-    if (!SSL_is_init_finished(tls->ssl))
+    if (!tls->done)
         return 0;
     return (int64_t) (ours ? SSL_get_finished(tls->ssl, data, (size_t) len)
                            : SSL_get_peer_finished(tls->ssl, data, (size_t) len));
@@ -87,13 +89,16 @@ int64_t gv_tls_end_point(const gv_tls *tls, unsigned char *data, int64_t len) {
     const EVP_MD *md = EVP_sha256(); /* also instead of MD5 and SHA-1 */
     unsigned size = 0;
     int digest;
+    int rc;
 
     if (cert == NULL || len < EVP_MAX_MD_SIZE)
         return 0;
     if (X509_get_signature_info(cert, &digest, NULL, NULL, NULL) == 1 && digest != NID_md5 &&
         digest != NID_sha1 && EVP_get_digestbynid(digest) != NULL)
         md = EVP_get_digestbynid(digest);
-    return X509_digest(cert, md, data, &size) == 1 ? (int64_t) size : 0;
+    rc = X509_digest(cert, md, data, &size);
+    ERR_clear_error();
+    return rc == 1 ? (int64_t) size : 0;
 }
 
 int64_t gv_tls_export(const gv_tls *tls, const char *label, int64_t label_len,
@@ -101,7 +106,7 @@ int64_t gv_tls_export(const gv_tls *tls, const char *label, int64_t label_len,
                       int64_t len) {
     int rc;
 
-    if (!SSL_is_init_finished(tls->ssl))
+    if (!tls->done)
         return 0;
     rc = SSL_export_keying_material(tls->ssl, data, (size_t) len, label, (size_t) label_len,
                                     context, (size_t) context_len, context != NULL);
@@ -207,7 +212,9 @@ int64_t gv_tls_describe(const unsigned char *der, int64_t der_len, char *data, i
         put_time(out, "notAfter", X509_get0_notAfter(cert));
         put_other_names(out, cert);
         size = BIO_get_mem_data(out, &text);
-        if (size <= len)
+        if (ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE)
+            size = 0; /* a half of it would say something else */
+        if (size > 0 && size <= len)
             memcpy(data, text, (size_t) size);
     }
     BIO_free(out);

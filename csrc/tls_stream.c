@@ -99,6 +99,19 @@ static size_t next_piece(gv_stream *stream, const char **data) {
     return len;
 }
 
+static void say_goodbye(gv_stream *stream) {
+    gv_tls_layer *layer = stream->tls;
+    int said = gv_tls_shutdown(layer->tls);
+
+    if (said == GV_TLS_WANT_READ)
+        return;
+    layer->said = true;
+    if (said < 0)
+        fail(stream);
+    else if (stream->eof && !stream->closing)
+        report(stream, GV_TLS_ENDED);
+}
+
 void gv_tls_stream_encrypt(gv_stream *stream) {
     gv_tls_layer *layer = stream->tls;
     const char *data;
@@ -110,6 +123,8 @@ void gv_tls_stream_encrypt(gv_stream *stream) {
         size_t len = next_piece(stream, &data);
 
         n = gv_tls_write(layer->tls, data, (int64_t) len);
+        if (n == GV_TLS_WANT_READ)
+            return; /* a message of the peer's has come in part, which goes first */
         if (n < 0) {
             fail(stream);
             return;
@@ -117,13 +132,8 @@ void gv_tls_stream_encrypt(gv_stream *stream) {
         gv_stream_returned(stream,
                            gv_outqueue_consume(stream->handle.loop, &layer->plain, (size_t) n));
     }
-    if (layer->shutdown && !layer->said && layer->plain.first == NULL) {
-        layer->said = true;
-        if (gv_tls_shutdown(layer->tls) < 0)
-            fail(stream);
-        else if (stream->eof && !stream->closing)
-            report(stream, GV_TLS_ENDED);
-    }
+    if (layer->shutdown && !layer->said && layer->plain.first == NULL)
+        say_goodbye(stream);
 }
 
 int64_t gv_tls_stream_put(gv_stream *stream, const char *data, size_t len, bool lend) {

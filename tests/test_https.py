@@ -17,6 +17,7 @@ from gruvi_cffi.errors import CertificateError
 from gruvi_cffi.http import (
     ConnectError,
     HttpClient,
+    HttpOptions,
     HttpServer,
     HttpSession,
     MessageTruncated,
@@ -63,6 +64,23 @@ def test_the_client_of_one_connection_does_too(client_kind):
         client.request('GET', '/')
         assert client.getresponse().body.read().startswith(b'https on')
         client.close()
+
+
+def test_a_request_that_is_the_last_one(server_kind, caplog):
+    with serving(context=server_context(server_kind)) as port:
+        with connected(('localhost', port), client_context()) as stream:
+            stream.write(b'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+            assert b'\r\nConnection: close\r\n' in stream.read()
+    assert not caplog.records
+
+
+def test_a_body_that_is_refused(server_kind, caplog):
+    with serving(context=server_context(server_kind), options=HttpOptions(body=10)) as port:
+        with connected(('localhost', port), client_context()) as stream:
+            head = b'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n'
+            stream.write(head + bytes(100_000))
+            assert stream.read().startswith(b'HTTP/1.1 413 ')
+    assert not [record for record in caplog.records if record.levelname == 'ERROR']
 
 
 def test_a_certificate_that_nobody_trusts():

@@ -422,7 +422,7 @@ class HttpServerProtocol(HttpConnection):
         transport = self.transport
         if transport.is_closing():
             return
-        if self._eof:
+        if self._eof or not transport.can_write_eof():  # TLS lingers by itself
             transport.close()
             return
         self.closing = True
