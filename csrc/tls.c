@@ -48,7 +48,11 @@ static char *server_name(SSL *ssl) {
 int gv_tls_hello_came(SSL *ssl, int *alert, void *unused) {
     gv_tls *tls = SSL_get_app_data(ssl);
 
-    (void) alert, (void) unused;
+    (void) unused;
+    if (tls->refusal != 0) {
+        *alert = tls->refusal;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
     if (!tls->ask || tls->asked)
         return SSL_CLIENT_HELLO_SUCCESS;
     tls->asked = true;
@@ -107,6 +111,11 @@ static int fail_by_queue(gv_tls *tls) {
     if (reason == SSL_R_INVALID_STATUS_RESPONSE)
         return fail(tls, GV_TLS_CERTIFICATE,
                     "certificate verify failed: the stapled OCSP response does not vouch for it");
+    if (tls->refusal != 0)
+        return fail(tls, GV_TLS_PROTOCOL,
+                    tls->refusal == GV_TLS_UNRECOGNIZED_NAME
+                        ? "there is no certificate for the name that the client asks for"
+                        : "no context could be chosen");
     if (reason == SSL_R_HTTP_REQUEST)
         return fail(tls, GV_TLS_HTTP, "a request in plain HTTP");
     return fail(tls, GV_TLS_PROTOCOL, gv_tls_reason(code));
@@ -144,7 +153,8 @@ static bool set_hostname(SSL *ssl, const char *hostname, bool check) {
     size_t len = strlen(hostname);
     char name[TLSEXT_MAXLEN_host_name + 1];
 
-    if (len == 0 || len > TLSEXT_MAXLEN_host_name)
+    /* With a dot before it, a name would stand for all names below it. */
+    if (len == 0 || len > TLSEXT_MAXLEN_host_name || hostname[0] == '.')
         return false;
     if (X509_VERIFY_PARAM_set1_ip_asc(param, hostname) == 1) {
         if (!check)
@@ -339,14 +349,19 @@ int gv_tls_use(gv_tls *tls, gv_tls_ctx *ctx) {
     SSL *ssl = tls->ssl;
 
     ERR_clear_error();
-    /* OpenSSL takes over the certificates and the callbacks, and no more. */
-    if (SSL_set_SSL_CTX(ssl, ctx->ssl) == NULL)
+    /* OpenSSL takes over certificates, ciphers and callbacks; the rest was copied by SSL_new(). */
+    if (SSL_set_SSL_CTX(ssl, ctx->ssl) == NULL ||
+        SSL_set1_groups_list(ssl, gv_tls_ctx_groups(ctx)) != 1)
         return fail_by_queue(tls);
     SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ctx->ssl), NULL);
     SSL_set_min_proto_version(ssl, (int) SSL_CTX_get_min_proto_version(ctx->ssl));
     SSL_set_max_proto_version(ssl, (int) SSL_CTX_get_max_proto_version(ctx->ssl));
     ERR_clear_error();
     return 0;
+}
+
+void gv_tls_refuse(gv_tls *tls, int alert) {
+    tls->refusal = (uint8_t) alert;
 }
 
 const char *gv_tls_error(const gv_tls *tls) {

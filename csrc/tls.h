@@ -29,6 +29,9 @@ typedef enum {
     GV_TLS_HTTP         /* the first bytes were a request in plain HTTP */
 } gv_tls_why;
 
+/* What a client may be told that nothing answers (RFC 8446, 6.2). */
+typedef enum { GV_TLS_INTERNAL_ERROR = 80, GV_TLS_UNRECOGNIZED_NAME = 112 } gv_tls_alert;
+
 typedef struct gv_tls gv_tls;
 
 /* Make an engine. A client sends `hostname` (may be NULL) to the server, unless it is an
@@ -67,6 +70,9 @@ int64_t gv_tls_in(const gv_tls *tls);
 /* In a client's hello: the name it asks for, or NULL. And what to answer with. */
 const char *gv_tls_name(const gv_tls *tls);
 int gv_tls_use(gv_tls *tls, gv_tls_ctx *ctx);
+
+/* Or with nothing but an alert, a gv_tls_alert, when the handshake goes on. */
+void gv_tls_refuse(gv_tls *tls, int alert);
 
 /* Behind GV_TLS_ERROR: what happened, and its kind, a gv_tls_why. */
 const char *gv_tls_error(const gv_tls *tls);
@@ -107,6 +113,7 @@ struct gv_tls {
     uint32_t handshake_bytes;
     uint16_t idle;
     bool done; /* the handshake is */
+    uint8_t refusal; /* a gv_tls_alert, or 0 */
     bool ask;
     bool asked;
     bool flooded;

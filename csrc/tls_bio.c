@@ -91,24 +91,22 @@ static int bio_create(BIO *bio) {
     return 1;
 }
 
-static BIO_METHOD *bio_method(void) {
-    static BIO_METHOD *method;
+static BIO_METHOD *method;
 
-    if (method != NULL)
-        return method;
+static void make_method(void) {
     method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "gruvi_cffi");
     if (method == NULL)
-        return NULL;
+        return;
     BIO_meth_set_read(method, bio_read);
     BIO_meth_set_write(method, bio_write);
     BIO_meth_set_ctrl(method, bio_ctrl);
     BIO_meth_set_create(method, bio_create);
-    return method;
 }
 
 BIO *gv_tls_bio_new(gv_tls *tls) {
-    BIO_METHOD *method = bio_method();
-    BIO *bio = method == NULL ? NULL : BIO_new(method);
+    static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT; /* two threads may be the first */
+    bool made = CRYPTO_THREAD_run_once(&once, make_method) == 1 && method != NULL;
+    BIO *bio = made ? BIO_new(method) : NULL;
 
     if (bio != NULL)
         BIO_set_data(bio, tls);

@@ -55,16 +55,21 @@ static void free_ctx(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index, l
     if (ctx == NULL)
         return;
     free(ctx->protocols);
+    free(ctx->groups);
     free(ctx->staple);
     free(ctx);
 }
 
-static int ex_index(void) {
-    static int index = -1;
+static int index_of_ours = -1;
 
-    if (index < 0)
-        index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_ctx);
-    return index;
+static void make_index(void) {
+    index_of_ours = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_ctx);
+}
+
+static int ex_index(void) {
+    static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT; /* two threads may be the first */
+
+    return CRYPTO_THREAD_run_once(&once, make_index) == 1 ? index_of_ours : -1;
 }
 
 gv_tls_ctx *gv_tls_ctx_of(SSL_CTX *ssl) {
@@ -162,6 +167,23 @@ const char *gv_tls_ctx_error(const gv_tls_ctx *ctx) {
     return ctx->error;
 }
 
+const char *gv_tls_ctx_groups(const gv_tls_ctx *ctx) {
+    return ctx->groups == NULL ? GROUPS : ctx->groups;
+}
+
+static int set_groups(gv_tls_ctx *ctx, const char *text) {
+    char *copy;
+
+    if (SSL_CTX_set1_groups_list(ctx->ssl, text) != 1)
+        return refuse(ctx, "no such group");
+    copy = strdup(text);
+    if (copy == NULL)
+        return refuse(ctx, "out of memory");
+    free(ctx->groups);
+    ctx->groups = copy;
+    return finish(ctx, true);
+}
+
 int gv_tls_ctx_text(gv_tls_ctx *ctx, int which, const char *text) {
     switch (which) {
     case GV_TLS_CIPHERS:
@@ -169,9 +191,7 @@ int gv_tls_ctx_text(gv_tls_ctx *ctx, int which, const char *text) {
     case GV_TLS_SUITES:
         return finish(ctx, SSL_CTX_set_ciphersuites(ctx->ssl, text) == 1);
     case GV_TLS_GROUPS:
-        if (SSL_CTX_set1_groups_list(ctx->ssl, text) != 1)
-            return refuse(ctx, "no such group");
-        return finish(ctx, true);
+        return set_groups(ctx, text);
     default:
         return refuse(ctx, "no such setting");
     }

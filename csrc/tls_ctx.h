@@ -85,6 +85,7 @@ struct gv_tls_ctx {
     SSL_CTX *ssl;
     unsigned char *protocols; /* of a server, for ALPN */
     unsigned protocols_len;
+    char *groups; /* for the key exchange, or NULL: ours */
     unsigned char *staple;
     int staple_len;
     int keylog;
@@ -93,6 +94,9 @@ struct gv_tls_ctx {
     bool check_staple;
     char error[GV_TLS_ERROR_SIZE];
 };
+
+/* What groups an engine has that was made with it. */
+const char *gv_tls_ctx_groups(const gv_tls_ctx *ctx);
 
 /* Our context of an OpenSSL's. */
 gv_tls_ctx *gv_tls_ctx_of(SSL_CTX *ssl);

@@ -313,7 +313,8 @@ class Socket(_socket.socket):
         found = as_context(context, server_side, self)
         if found is None:
             raise ValueError(f'need a context or True, not {context!r}')
-        engine = found.make_engine(server_side, server_hostname)  # before anything is taken over
+        peer = None if server_side else self._peer()
+        engine = found.make_engine(server_side, server_hostname, peer)  # nothing is taken over yet
         made = TlsSocket(self.family, self.type, self.proto, fileno=self.detach())
         try:
             made.settimeout(self._seconds)
@@ -323,6 +324,12 @@ class Socket(_socket.socket):
             made.close()
             raise
         return made
+
+    def _peer(self) -> Any:
+        try:
+            return self.getpeername()
+        except OSError:  # which the handshake will say
+            return None
 
     # The end.
 

@@ -12,7 +12,7 @@ from typing import Any, Optional, Union
 
 from .errors import CertificateError, TlsError, TlsTruncated
 from .tlscontext import Source, TlsContext
-from .transports.stdlib import StdlibEngine
+from .transports.stdlib import StdlibContext
 from .transports.tls import SslTransport, TlsTransport
 from .transports.tlsinfo import CHANNEL_BINDING_TYPES, TlsInfo
 
@@ -21,42 +21,6 @@ __all__ = [
     'TlsInfo', 'TlsTransport', 'TlsTruncated', 'as_context', 'check_context',
     'create_default_context',
 ]  # fmt: skip
-
-
-_OF_OTHERS = {False: ssl.PROTOCOL_TLS_SERVER, True: ssl.PROTOCOL_TLS_CLIENT}
-
-
-class StdlibContext:
-    """An ``ssl.SSLContext``, as the transports want it."""
-
-    def __init__(self, given: ssl.SSLContext) -> None:
-        self.given = given
-
-    @property
-    def verifies(self) -> bool:
-        return self.given.verify_mode != ssl.CERT_NONE
-
-    def check_side(self, server_side: bool) -> None:
-        """Raise ValueError if it is for the other side."""
-        if self.given.protocol == _OF_OTHERS[server_side]:
-            raise ValueError(f'{self.given!r} cannot be used by the other side')
-
-    def make_engine(self, server_side: bool, hostname: str | None) -> StdlibEngine:
-        """Return an engine for a connection.
-
-        :raises ValueError: the context is for the other side, the hostname cannot be used, or it
-            is missing where it is to be checked.
-        """
-        if not server_side and self.given.check_hostname and not hostname:
-            raise ValueError('check_hostname needs a server_hostname')
-        self.check_side(server_side)
-        return StdlibEngine(self.given, server_side, None if server_side else hostname or None)
-
-    def choose(self, engine: StdlibEngine, name: str | None) -> None:
-        """Do nothing: its sni_callback does."""
-
-    def keep_session(self, hostname: str | None, engine: StdlibEngine) -> None:
-        """Do nothing: the standard library has no sessions to be kept."""
 
 
 Context = Union[TlsContext, StdlibContext]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import ssl
@@ -14,14 +15,16 @@ from . import limits
 from ._native.tls import (
     CIPHERS,
     GROUPS,
+    INTERNAL_ERROR,
     SUITES,
+    UNRECOGNIZED_NAME,
     VERIFY_NONE,
     VERIFY_OPTIONAL,
     VERIFY_REQUIRED,
     EngineContext,
     TlsEngine,
 )
-from .errors import TlsError
+from .hostnames import ServerNames, normal_name
 
 Source = Union[str, bytes, 'os.PathLike[str]']  # a path, or the PEM itself as bytes
 Password = Union[str, bytes, Callable[[], Union[str, bytes]], None]
@@ -32,7 +35,10 @@ _VERIFY = {
     ssl.CERT_REQUIRED: VERIFY_REQUIRED,
 }
 _TICKET_KEYS = 80  # bytes that OpenSSL wants
+_PROTOCOLS = 65535  # bytes that a list of protocols has at most (RFC 7301, 3.1)
 _ENCRYPTED = re.compile(rb'-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED')
+
+log = logging.getLogger('gruvi_cffi.transports')
 
 
 class TlsContext:
@@ -60,10 +66,9 @@ class TlsContext:
         self._keylog: Optional[str] = None
         self._staple: Optional[bytes] = None
         self._check_staple = False
-        self._names: dict[str, TlsContext] = {}
-        self._chooser: Optional[Callable[[Optional[str]], Optional[TlsContext]]] = None
+        self._names: ServerNames[TlsContext] = ServerNames({})
         self._ticket_keys = os.urandom(_TICKET_KEYS) if server_side else None
-        self._sessions: OrderedDict[tuple[str, bool], tuple[bytes, bool]] = OrderedDict()
+        self._sessions: OrderedDict[Any, tuple[bytes, bool]] = OrderedDict()
         self._made: Optional[EngineContext] = None
 
     def __repr__(self) -> str:
@@ -104,6 +109,7 @@ class TlsContext:
         if cafile is None and capath is None and cadata is None:
             raise TypeError('need a cafile, a capath or cadata')
         if capath is not None:
+            os.listdir(capath)  # OpenSSL would not say that there is none
             self._try(self._folders, os.fsencode(capath))
         if cafile is not None:
             self._try(self._trusted, cafile)
@@ -139,13 +145,15 @@ class TlsContext:
     def reload(self) -> None:
         """Read all files again, for the connections to come; those that there are stay.
 
+        So do the contexts of ``set_server_names()``.
+
         :raises OSError: a file cannot be read; then nothing has changed.
         :raises ValueError: what is in it cannot be used; then nothing has changed.
         """
-        made = self._make()
-        self._made = made
-        for context in set(self._names.values()):
-            context.reload()
+        made = [(context, context._make()) for context in {self, *self._names}]
+        for context, engine_context in made:
+            context._changed()  # what was trusted before must not be resumed
+            context._made = engine_context
 
     # What is allowed.
 
@@ -210,6 +218,10 @@ class TlsContext:
 
         :raises ValueError: there is none of that name.
         """
+        for suite in suites.split(':'):  # OpenSSL ignores what it does not know beside others
+            if not suite:
+                raise ValueError(f'a suite has no name: {suites!r}')
+            EngineContext(self.server_side).set_text(SUITES, suite)
         self._set_text(SUITES, suites)
 
     def set_groups(self, groups: str) -> None:
@@ -230,12 +242,17 @@ class TlsContext:
         A server takes the first of its own that the client offers too; without one there is no
         connection, unless the client offers none.
 
-        :raises ValueError: a name is empty, or has more than 255 bytes.
+        :raises TypeError: it is one string, or a name is none.
+        :raises ValueError: a name is empty, or has more than 255 bytes, or there are too many.
         """
         names = tuple(protocols)
         for name in names:
+            if isinstance(protocols, str) or not isinstance(name, str):
+                raise TypeError(f'need a list of strings, not {protocols!r}')
             if not 1 <= len(name.encode()) <= 255:
                 raise ValueError(f'need a protocol of 1 to 255 bytes, not {name!r}')
+        if sum(1 + len(name.encode()) for name in names) > _PROTOCOLS:
+            raise ValueError(f'{len(names)} protocols are too many')
         self._alpn = names
         self._changed()
 
@@ -256,8 +273,11 @@ class TlsContext:
 
     @keylog_filename.setter
     def keylog_filename(self, path: str | None) -> None:
-        self._keylog = None if path is None else os.fspath(path)
-        self._made = self._make()
+        if path is not None:
+            path = os.fspath(path)
+            EngineContext(self.server_side).log_keys(path)
+        self._keylog = path
+        self._changed()
 
     @property
     def ticket_keys(self) -> bytes | None:
@@ -285,24 +305,33 @@ class TlsContext:
 
         ``'*.example.com'`` is for each name with one label more. For any other name, and for none,
         ``choose(name)`` is called, which must not switch; if it returns None, this context serves.
-        A client whose ``choose()`` raises gets no connection.
+        If that has no certificate, or if ``choose()`` raises a LookupError, the client is told that
+        nobody knows the name (the alert is unrecognized_name); whatever else it raises is logged
+        (internal_error). The contexts must be of our kind.
 
-        :raises ValueError: this context is for clients, or one of those is.
+        :raises TypeError: a context, or a name, is none.
+        :raises ValueError: a name is none, or this context, or one of those, is for clients.
         """
         for context in (self, *names.values()):
-            if not context.server_side:
-                raise ValueError(f'{context!r} cannot answer clients')
-        self._names = {name.lower(): context for name, context in names.items()}
-        self._chooser = choose
+            _checked(context)._check_answers()
+        self._names = ServerNames(names, choose)
         self._changed()
 
     def context_for(self, name: str | None) -> TlsContext:
-        """Return the context that answers clients who ask for *name*."""
-        asked = (name or '').lower().rstrip('.')
-        found = self._names.get(asked) or self._names.get('*.' + asked.partition('.')[2])
-        if found is None and self._chooser is not None:
-            found = self._chooser(name)
-        return self if found is None else found
+        """Return the context that answers clients who ask for *name*.
+
+        :raises LookupError: there is none.
+        """
+        found = self._names.find(name)
+        context: TlsContext = self if found is None else _checked(found)
+        context._check_answers()
+        if not context._chains:
+            raise LookupError(f'{context!r} has no certificate')
+        return context
+
+    def _check_answers(self) -> None:
+        if not self.server_side:
+            raise ValueError(f'{self!r} cannot answer clients')
 
     # For the transports.
 
@@ -321,43 +350,54 @@ class TlsContext:
         """
         if server_side != self.server_side:
             raise ValueError(f'{self!r} cannot be used by the other side')
-        if server_side and not (self._chains or self._names or self._chooser):
+        if server_side and not (self._chains or self._names):
             raise ValueError(f'{self!r} has no certificate: see load_cert_chain()')
         self._engine_context()
 
-    def make_engine(self, server_side: bool, hostname: str | None) -> TlsEngine:
-        """Return an engine for a connection.
+    def make_engine(self, server_side: bool, hostname: str | None, peer: Any = None) -> TlsEngine:
+        """Return an engine for a connection to *peer*, the address as the socket has it.
 
+        :raises TypeError: *hostname* is no str.
         :raises ValueError: the context is for the other side, a server has no certificate, or
-            *hostname* is missing where it is to be checked.
+            *hostname* is none, or missing where it is to be checked.
         """
         self.check_side(server_side)
         if server_side:
             return TlsEngine(self._engine_context())
         if self._check_hostname and not hostname:
             raise ValueError('check_hostname needs a server_hostname')
-        key = hostname or '', self._check_hostname
-        session, single_use = self._sessions.get(key, (None, False))
+        name = normal_name(hostname) if hostname else None
+        # Whoever has the name, and listens at that port, has the keys of the tickets.
+        origin = name, peer[1] if name and isinstance(peer, tuple) else peer
+        session, single_use = self._sessions.get(origin, (None, False))
         if single_use:
-            del self._sessions[key]
-        return TlsEngine(self._engine_context(), hostname, self._check_hostname, session)
+            self._sessions.pop(origin, None)
+        return TlsEngine(self._engine_context(), name, self._check_hostname, session, origin)
 
     def choose(self, engine: TlsEngine, name: str | None) -> None:
-        """Have *engine* answer a client that asks for *name*."""
-        context = self.context_for(name)
-        if not isinstance(context, TlsContext):
-            raise TlsError(f'need a TlsContext for {name!r}, not {context!r}')
-        engine.use(context._engine_context())
+        """Have *engine* answer a client that asks for *name*, or refuse it with an alert."""
+        try:
+            engine.use(self.context_for(name)._engine_context())
+        except LookupError:
+            engine.refuse(UNRECOGNIZED_NAME)
+        except Exception:  # fail closed: no client is served by a context it did not get
+            log.exception('exception while a context was chosen for %r', name)
+            engine.refuse(INTERNAL_ERROR)
 
-    def keep_session(self, hostname: str | None, engine: TlsEngine) -> None:
-        """Resume the session of *engine* with the next connection to *hostname*."""
+    def keep_session(self, engine: TlsEngine) -> None:
+        """Resume the session of *engine* with the next connection to the same origin.
+
+        Unless this context has changed since *engine* was made: who was trusted, and how that was
+        checked, is not asked again when a session is resumed.
+        """
         session = engine.session()
-        if session is None:
+        if session is None or engine.context is not self._made:
             return
         # Used twice, a ticket of TLS 1.3 would tell who listens that it is we (RFC 8446, C.4).
         single_use = engine.version != 'TLSv1.2'
-        self._sessions[hostname or '', self._check_hostname] = session, single_use
-        while len(self._sessions) > limits.TLS_SESSIONS:
+        self._sessions.pop(engine.origin, None)
+        self._sessions[engine.origin] = session, single_use
+        if len(self._sessions) > limits.TLS_SESSIONS:
             self._sessions.popitem(last=False)
 
     def _engine_context(self) -> EngineContext:
@@ -393,7 +433,7 @@ class TlsContext:
             made.set_alpn(b''.join(_prefixed(name.encode()) for name in self._alpn))
         if self._keylog is not None:
             made.log_keys(self._keylog)
-        if self._names or self._chooser is not None:
+        if self._names:
             made.ask_for_names()
         if self._staple is not None:
             made.set_staple(self._staple)
@@ -416,10 +456,11 @@ class TlsContext:
     def _identity(self) -> bytes:
         """A session of clients that were verified in another way must not be resumed here."""
         told = hashlib.sha256(repr((self._verify_mode, self._trusts_system)).encode())
-        for source in self._trusted:
+        for source in (*self._trusted, *(source for source, _ in self._revoked)):
             told.update(hashlib.sha256(_read(source)).digest())
         for folder in self._folders:
-            told.update(hashlib.sha256(folder).digest())
+            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+                told.update(repr((entry.path, entry.stat().st_mtime_ns)).encode())
         return told.digest()
 
 
@@ -432,6 +473,12 @@ def _read(source: Source) -> bytes:
 
 def _name(source: Source) -> str:
     return 'given as bytes' if isinstance(source, bytes) else repr(os.fspath(source))
+
+
+def _checked(given: Any) -> TlsContext:
+    if not isinstance(given, TlsContext):
+        raise TypeError(f'need a TlsContext for a name, not {given!r}')
+    return given
 
 
 def _secret(password: Password) -> bytes | None:

@@ -165,7 +165,7 @@ class TlsSocket(Socket):
     def _say_goodbye(self) -> None:
         """Say close_notify if there is room for it: a close must not wait."""
         with contextlib.suppress(OSError):
-            self.context.keep_session(self.hostname, self.engine)
+            self.context.keep_session(self.engine)
             self.engine.shutdown()
             self._out += self.engine.take()
             if self._out and not self._lock.locked():

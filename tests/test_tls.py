@@ -1,7 +1,6 @@
 """TLS connections: both engines at both ends, over real sockets."""
 
 import contextlib
-import datetime
 import os
 import ssl
 
@@ -27,7 +26,7 @@ from gruvi_cffi import (
 )
 from gruvi_cffi.errors import ConnectTimeout, TlsError, TlsTruncated, TransportError
 from gruvi_cffi.protocols import Protocol
-from gruvi_cffi.ssl import CertificateError, SslTransport, TlsContext, TlsInfo, TlsTransport
+from gruvi_cffi.ssl import SslTransport, TlsContext, TlsInfo, TlsTransport
 from gruvi_cffi.transports import Transport
 from gruvi_cffi.transports.tlsinfo import as_dict
 
@@ -155,91 +154,6 @@ def test_an_unknown_channel_binding_is_refused():
         with connected(address, client_context()) as stream:
             with pytest.raises(ValueError, match='tls-odd'):
                 stream.transport.tls.get_channel_binding('tls-odd')
-
-
-# Who is trusted.
-
-
-@pytest.mark.parametrize(
-    ('cert', 'asked', 'words'),
-    [
-        (certificate('other.example'), 'localhost', 'hostname mismatch'),
-        (certificate('*.example.com'), 'a.b.example.com', 'hostname mismatch'),
-        (certificate('*.example.com'), 'example.com', 'hostname mismatch'),
-        (certificate('127.0.0.2'), '127.0.0.1', 'IP address mismatch'),
-        (certificate('localhost'), '127.0.0.1', 'IP address mismatch'),
-        (
-            certificate('localhost', authority_name='other'),
-            'localhost',
-            'unable to get local issuer',
-        ),
-    ],
-)
-def test_a_certificate_for_another(cert, asked, words, server_kind, client_kind):
-    with serving(echo, server_context(server_kind, cert)) as address:
-        with pytest.raises(CertificateError, match=f'(?i){words}'):
-            with connected(address, client_context(client_kind), asked):
-                pass
-
-
-@pytest.mark.parametrize(
-    ('cert', 'asked'),
-    [
-        (certificate('*.example.com'), 'a.example.com'),
-        (certificate('xn--bcher-kva.example'), 'b\xfccher.example'),
-        (certificate('example.com'), 'EXAMPLE.com.'),
-        (certificate('::1'), '::1'),
-    ],
-)
-def test_a_certificate_for_the_name(cert, asked):
-    with serving(echo, server_context(cert=cert)) as address:
-        with connected(address, client_context(), asked) as stream:
-            assert stream.transport.tls.server_hostname == asked
-
-
-def test_a_self_signed_certificate(client_kind):
-    ca = authority('self')
-    context = TlsContext(server_side=True)
-    context.load_cert_chain(ca.cert_pem.bytes(), ca.private_key_pem.bytes())
-    with serving(echo, context) as address:
-        with pytest.raises(CertificateError, match=r'(?i)self.signed'):
-            with connected(address, client_context(client_kind)):
-                pass
-
-
-def test_an_expired_certificate(client_kind):
-    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
-    cert = certificate('localhost', not_before=past, not_after=past)
-    with serving(echo, server_context(cert=cert)) as address:
-        with pytest.raises(CertificateError, match='expired'):
-            with connected(address, client_context(client_kind)):
-                pass
-
-
-def test_verification_can_be_turned_off_on_purpose(client_kind):
-    context = client_context(client_kind, trusted='other')
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with serving(echo, server_context()) as address:
-        with connected(address, context, 'anything') as stream:
-            assert stream.transport.get_extra_info('peercert') == {}
-            assert stream.transport.tls.getpeercert(binary_form=True)
-
-
-def test_the_system_does_not_trust_ours():
-    with serving(echo, server_context()) as address:
-        with pytest.raises(CertificateError):
-            with connected(address, True):
-                pass
-
-
-def test_without_a_common_version():
-    server = server_context(version=ssl.TLSVersion.TLSv1_2)
-    client = only(client_context(), ssl.TLSVersion.TLSv1_3)
-    with serving(echo, server) as address:
-        with pytest.raises(TlsError, match='protocol version'):
-            with connected(address, client):
-                pass
 
 
 # Clients that have certificates.

@@ -13,27 +13,18 @@ from certificates import (
     client_context,
     key_of,
     only,
+    revoking,
     server_context,
 )
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
-from tlsserving import connected, echo, serving
+from tlsserving import connected, echo, serving, speak
 
-from gruvi_cffi import limits
 from gruvi_cffi.errors import CertificateError, TlsError
 from gruvi_cffi.ssl import TlsContext, create_default_context
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-
-
-def speak(server, client, hostname='localhost'):
-    """Make a connection, and return its ssl_object after an echo."""
-    with serving(echo, server) as address, connected(address, client, hostname) as stream:
-        stream.write(b'x')
-        assert stream.read(1) == b'x'
-        info = stream.transport.tls
-        return info, info.version(), info.cipher(), info.selected_alpn_protocol()
 
 
 # Certificates and keys.
@@ -236,127 +227,37 @@ def test_alpn_names_that_are_none(names):
         TlsContext().set_alpn_protocols(names)
 
 
-def named(name):
-    return server_context(cert=certificate(name))
+@pytest.mark.parametrize('names', ['http/1.1', [b'http/1.1'], [1]])
+def test_alpn_takes_a_list_of_strings(names):
+    with pytest.raises(TypeError, match='list of strings'):
+        TlsContext().set_alpn_protocols(names)
 
 
-def test_servers_of_several_names(client_kind):
-    context = server_context()
-    context.set_server_names(
-        {'one.example': named('one.example'), '*.two.example': named('*.two.example')}
-    )
-    for name in ('one.example', 'ONE.example', 'a.two.example', 'localhost'):
-        speak(context, client_context(client_kind), name)
-    with pytest.raises(CertificateError):
-        speak(context, client_context(client_kind), 'a.b.two.example')
+def test_alpn_has_no_room_for_more():
+    context = TlsContext()
+    with pytest.raises(ValueError, match='too many'):
+        context.set_alpn_protocols(['x' * 255] * 256)
+    context.check_side(False)  # it is as it was
 
 
-def test_a_function_that_chooses(client_kind):
-    asked = []
-
-    def choose(name):
-        asked.append(name)
-        return named(name) if name == 'one.example' else None
-
-    context = server_context()
-    context.set_server_names({}, choose)
-    speak(context, client_context(client_kind), 'one.example')
-    speak(context, client_context(client_kind), 'localhost')
-    speak(context, client_context(client_kind), '127.0.0.1')  # addresses are not asked for (SNI)
-    assert asked == ['one.example', 'localhost', None]
+def test_a_suite_that_is_none_among_others():
+    with pytest.raises(ValueError, match='NOPE'):
+        TlsContext().set_ciphersuites('TLS_AES_128_GCM_SHA256:NOPE')
+    with pytest.raises(ValueError, match='no name'):
+        TlsContext().set_ciphersuites('')
 
 
-def test_a_function_that_fails(client_kind):
-    context = server_context()
-
-    def choose(name):
-        raise LookupError(name)
-
-    context.set_server_names({}, choose)
-    with pytest.raises((TlsError, ConnectionError)):
-        speak(context, client_context(client_kind))
-
-
-def test_names_are_for_servers():
-    with pytest.raises(ValueError, match='cannot answer'):
-        server_context().set_server_names({'a': client_context()})
-    with pytest.raises(ValueError, match='cannot answer'):
-        client_context().set_server_names({})
-
-
-# Sessions.
-
-
-@pytest.mark.parametrize('version', [TLS12, TLS13])
-def test_sessions_are_resumed(version):
-    server, client = only(server_context(), version), client_context()
-    reused = []
-    with serving(echo, server) as address:
-        for _ in range(3):
-            with connected(address, client) as stream:
-                stream.write(b'x')
-                stream.read(1)
-                reused.append(stream.transport.tls.session_reused)
-                assert stream.transport.get_extra_info('peercert')['subjectAltName']
-    assert reused == [False, True, True]
-
-
-def test_sessions_are_not_for_another_name():
-    server, client = server_context(), client_context()
-    with serving(echo, server) as address:
-        for name in ('localhost', '127.0.0.1'):
-            with connected(address, client, name) as stream:
-                stream.write(b'x')
-                stream.read(1)
-                assert not stream.transport.tls.session_reused
-
-
-def test_processes_that_share_ticket_keys_resume_each_others_sessions():
-    one, other, client = server_context(), server_context(), client_context()
-    other.ticket_keys = one.ticket_keys
-    assert not speak(one, client)[0].session_reused
-    assert speak(other, client)[0].session_reused
-    with pytest.raises(ValueError, match='80 bytes'):
-        one.ticket_keys = b'short'
-
-
-def test_a_client_that_was_not_verified_is_not_taken_for_one_that_was():
-    one, other, client = server_context(), server_context(), client_context()
-    other.ticket_keys = one.ticket_keys
-    other.load_verify_locations(cadata=authority('ours').cert_pem.bytes())
-    other.verify_mode = ssl.CERT_REQUIRED
-    speak(one, client)
-    with pytest.raises((TlsError, ConnectionError)):
-        speak(other, client)
-
-
-def test_only_so_many_sessions_are_kept(monkeypatch):
-    monkeypatch.setattr(limits, 'TLS_SESSIONS', 1)
-    server, client = server_context(), client_context()
-    with serving(echo, server) as address:
-        for name in ('localhost', '127.0.0.1', 'localhost'):
-            with connected(address, client, name) as stream:
-                stream.write(b'x')
-                stream.read(1)
-                assert not stream.transport.tls.session_reused
+def test_what_cannot_be_opened_leaves_all_as_it_was(tmp_path):
+    context = client_context()
+    with pytest.raises(FileNotFoundError):
+        context.keylog_filename = str(tmp_path / 'not there' / 'keys')
+    assert context.keylog_filename is None
+    with pytest.raises(FileNotFoundError):
+        context.load_verify_locations(capath=str(tmp_path / 'not there'))
+    speak(server_context(), context)
 
 
 # Revocation.
-
-
-def revoking(cert):
-    """Return a list with which the authority revokes *cert*."""
-    ca = authority('ours')
-    key = serialization.load_pem_private_key(ca.private_key_pem.bytes(), None)
-    issuer = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = x509.CertificateRevocationListBuilder()
-    builder = builder.issuer_name(issuer.subject)
-    builder = builder.last_update(now).next_update(now + datetime.timedelta(days=1))
-    serial = x509.load_pem_x509_certificate(chain_of(cert)).serial_number
-    revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
-    builder = builder.add_revoked_certificate(revoked.build())
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def test_a_revoked_certificate(tmp_path):

@@ -1,7 +1,6 @@
 """TLS with others: openssl, curl, nginx, node, and Python's own ssl and asyncio."""
 
 import asyncio
-import contextlib
 import socket
 import ssl
 import subprocess
@@ -10,7 +9,7 @@ import pytest
 from certificates import authority, certificate, chain_of, client_context, key_of, server_context
 from dbservers import free_port, program
 from httpservers import nginx
-from tlsserving import connected, echo, serving
+from tlsserving import connected, echo, s_server, serving
 
 from gruvi_cffi import blocking
 from gruvi_cffi.errors import TlsError
@@ -69,26 +68,6 @@ def test_s_client_cannot_renegotiate():
             '-connect', f'127.0.0.1:{address[1]}', data=b'R\n',
         )  # fmt: skip
     assert 'no renegotiation' in said
-
-
-@contextlib.contextmanager
-def s_server(files, *options):
-    port = free_port()
-    command = [program('openssl', 'openssl'), 's_server', '-accept', f'127.0.0.1:{port}']
-    command += ['-cert', 'cert.pem', '-key', 'key.pem', '-quiet', *options]
-    process = subprocess.Popen(
-        command, cwd=files, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(('127.0.0.1', port)) == 0:
-                    break
-            assert process.poll() is None, process.stderr.read()
-        yield port
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize('version', VERSIONS)

@@ -22,6 +22,10 @@ DONE: int = lib.GV_TLS_OK
 WANT_READ: int = lib.GV_TLS_WANT_READ
 ASKED: int = lib.GV_TLS_HELLO
 
+# Alerts.
+INTERNAL_ERROR: int = lib.GV_TLS_INTERNAL_ERROR
+UNRECOGNIZED_NAME: int = lib.GV_TLS_UNRECOGNIZED_NAME
+
 SECURED: int = lib.GV_TLS_SECURED
 HELLO: int = lib.GV_TLS_ASKED
 FAILED: int = lib.GV_TLS_FAILED
@@ -126,10 +130,12 @@ class EngineContext:
 class TlsEngine:
     """TLS of one connection, without the connection.
 
+    *hostname* is in ASCII. *origin* is the owner's: whom a session can be resumed with.
+
     :raises ValueError: *hostname* is no name of a host.
     """
 
-    __slots__ = ('_ptr', 'context')
+    __slots__ = ('_ptr', 'context', 'origin')
 
     def __init__(
         self,
@@ -137,14 +143,16 @@ class TlsEngine:
         hostname: str | None = None,
         check_hostname: bool = False,
         session: bytes | None = None,
+        origin: Any = None,
     ) -> None:
-        name = ffi.NULL if hostname is None else ffi.new('char[]', _ascii(hostname))
+        name = ffi.NULL if hostname is None else ffi.new('char[]', hostname.encode('ascii'))
         given = ffi.NULL if session is None else ffi.from_buffer('unsigned char[]', session)
         ptr = lib.gv_tls_new(context._ptr, name, check_hostname, given, len(session or b''))
         if ptr == ffi.NULL:
             raise ValueError(f'no TLS is possible with the host name {hostname!r}')
         self._ptr = ffi.gc(ptr, lib.gv_tls_free)
         self.context = context
+        self.origin = origin
 
     # Bytes, for those who have no stream of C's.
 
@@ -237,6 +245,10 @@ class TlsEngine:
             raise self.error()
         self.context = context
 
+    def refuse(self, alert: int) -> None:
+        """Go on with nothing but an *alert*."""
+        lib.gv_tls_refuse(self._ptr, alert)
+
     # What is known.
 
     @property
@@ -311,13 +323,6 @@ def describe(der: bytes) -> list[tuple[str, str]]:
 def live_engines() -> int:
     """Return how many engines there are."""
     return int(lib.gv_tls_live())
-
-
-def _ascii(hostname: str) -> bytes:
-    try:
-        return hostname.encode('ascii')
-    except UnicodeEncodeError:
-        return hostname.encode('idna')
 
 
 def _text(text: Any) -> str | None:

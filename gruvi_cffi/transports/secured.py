@@ -42,13 +42,14 @@ class SecurableTransport(ReadingTransport):
     ) -> None:
         """Begin a TLS handshake; what is written from now on waits for it, and is encrypted.
 
-        *context* is one of ``gruvi_cffi.ssl.as_context()``. What was *received*, and what was held
-        back while reading was paused, is taken for the peer's TLS. ``done(None)`` is called when
-        the handshake is done, ``done(error)`` if it has failed; then the connection closes.
+        *context* is a TlsContext or one of the standard library. What was *received*, and what was
+        held back while reading was paused, is taken for the peer's TLS. ``done(None)`` is called
+        when the handshake is done, ``done(error)`` if it has failed; then the connection closes.
         ``gruvi_cffi.start_tls()`` waits for that.
 
         :raises TransportError: closing, or not for both reading and writing.
-        :raises ValueError: the hostname is none.
+        :raises TypeError: *context* or the hostname is none.
+        :raises ValueError: the hostname is none, or the context is for the other side.
         """
         if self._state >= CLOSING or self._mode != 'rw' or not self._can_start_tls():
             raise TransportError(f'TLS cannot be started on {self!r}')

@@ -10,16 +10,14 @@ the same events.
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Callable, Optional
 
 from .. import limits
 from .._native.stream import DEADLINE_TOTAL, StreamHandle
 from .._native.tls import ENDED, FAILED, HELLO, SECURED, TICKETS, TlsEngine
-from ..errors import ConnectTimeout, TlsError, TransportError
+from ..errors import ConnectTimeout, TransportError
 from .piped import PipedHandle
-
-log = logging.getLogger('gruvi_cffi.transports')
+from .stdlib import as_ours
 
 Done = Callable[[Optional[Exception]], object]
 
@@ -38,10 +36,11 @@ class TlsLayer:
         self, transport: Any, context: Any, server_side: bool, hostname: str | None, done: Done
     ) -> None:
         self.transport = transport
-        self.context = context
+        self.context = as_ours(context)
         self.server_side = server_side
         self.hostname = hostname
-        self.engine = context.make_engine(server_side, hostname)
+        peer = None if server_side else transport.get_extra_info('peername')
+        self.engine = self.context.make_engine(server_side, hostname, peer)
         self.state = HANDSHAKING
         self.below: Optional[TlsLayer] = None
         self._done: Optional[Done] = done
@@ -68,24 +67,16 @@ class TlsLayer:
 
     def handle_tls(self, events: int) -> None:
         if events & HELLO:
-            self._choose()
+            self.context.choose(self.engine, self.engine.name)
+            self.transport._handle.continue_tls()
         if events & SECURED:
             self._secured()
         if events & TICKETS:
-            self.context.keep_session(self.hostname, self.engine)
+            self.context.keep_session(self.engine)
         if events & FAILED:
             self.fail(self.engine.error())
         if events & ENDED:
             self._ended()
-
-    def _choose(self) -> None:
-        try:
-            self.context.choose(self.engine, self.engine.name)
-        except Exception as error:  # fail closed: no client is served by a context it did not get
-            log.exception('exception while a context was chosen for %r', self.engine.name)
-            self.fail(TlsError(f'no context could be chosen: {error}'))
-            return
-        self.transport._handle.continue_tls()
 
     def _secured(self) -> None:
         self.state = SECURE

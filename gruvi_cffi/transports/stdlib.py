@@ -1,4 +1,4 @@
-"""The engine of an ``ssl.SSLContext``: what TlsEngine does, by the standard library."""
+"""An ``ssl.SSLContext``, and its engine: what TlsEngine does, by the standard library."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from .._native.tls import DONE, RECORD, WANT_READ
 from ..errors import CertificateError, TlsError, TlsTruncated
+from ..hostnames import normal_name
 
 
 class StdlibEngine:
@@ -112,3 +113,55 @@ def _translated(error: ssl.SSLError) -> TlsError:
     made = TlsError(str(reason).lower().replace('_', ' '))
     made.plain_http = reason == 'HTTP_REQUEST'
     return made
+
+
+_OF_OTHERS = {False: ssl.PROTOCOL_TLS_SERVER, True: ssl.PROTOCOL_TLS_CLIENT}
+
+
+class StdlibContext:
+    """An ``ssl.SSLContext``, as the transports want it."""
+
+    def __init__(self, given: ssl.SSLContext) -> None:
+        self.given = given
+
+    @property
+    def verifies(self) -> bool:
+        return self.given.verify_mode != ssl.CERT_NONE
+
+    def check_side(self, server_side: bool) -> None:
+        """Raise ValueError if it is for the other side."""
+        if self.given.protocol == _OF_OTHERS[server_side]:
+            raise ValueError(f'{self.given!r} cannot be used by the other side')
+
+    def make_engine(
+        self, server_side: bool, hostname: str | None, peer: Any = None
+    ) -> StdlibEngine:
+        """Return an engine for a connection.
+
+        :raises TypeError: *hostname* is no str.
+        :raises ValueError: the context is for the other side, the hostname cannot be used, or it
+            is missing where it is to be checked.
+        """
+        if not server_side and self.given.check_hostname and not hostname:
+            raise ValueError('check_hostname needs a server_hostname')
+        self.check_side(server_side)
+        name = normal_name(hostname) if hostname and not server_side else None
+        return StdlibEngine(self.given, server_side, name)
+
+    def choose(self, engine: StdlibEngine, name: str | None) -> None:
+        """Do nothing: its sni_callback does."""
+
+    def keep_session(self, engine: StdlibEngine) -> None:
+        """Do nothing: the standard library has no sessions to be kept."""
+
+
+def as_ours(context: Any) -> Any:
+    """Return a context as the transports want it.
+
+    :raises TypeError: it is none.
+    """
+    if isinstance(context, ssl.SSLContext):
+        return StdlibContext(context)
+    if not hasattr(context, 'make_engine'):
+        raise TypeError(f'need a TlsContext, or one of the standard library, not {context!r}')
+    return context

@@ -1,0 +1,63 @@
+"""Names of hosts, as TLS compares them: what is asked for, and what a server answers to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable, Generic, Optional, TypeVar
+
+Context = TypeVar('Context')
+Choose = Callable[[Optional[str]], Optional[Context]]
+
+
+def normal_name(given: str) -> str:
+    """Return the name of a host in lower case and ASCII (RFC 5890), without the dot of the root.
+
+    An IPv6 address loses its zone, which no certificate knows.
+
+    :raises TypeError: it is no str.
+    :raises ValueError: it is no name.
+    """
+    if not isinstance(given, str):
+        raise TypeError(f'the name of a host must be a str, not {given!r}')
+    try:
+        name = given if given.isascii() else given.encode('idna').decode('ascii')
+    except UnicodeError as error:
+        raise ValueError(f'{given!r} is no name of a host: {error}') from None
+    name = name.lower()
+    if name.endswith('.'):
+        name = name[:-1]
+    if ':' in name:
+        name = name.partition('%')[0]
+    # What is empty, or ends at a NUL, would mean another name to OpenSSL.
+    if '' in name.split('.') or not name.isprintable() or ' ' in name or len(name) > 253:
+        raise ValueError(f'{given!r} is no name of a host')
+    return name
+
+
+class ServerNames(Generic[Context]):
+    """Which context answers to which name.
+
+    :raises TypeError: a name is no str.
+    :raises ValueError: it is no name.
+    """
+
+    def __init__(self, names: Mapping[str, Context], choose: Choose[Context] | None = None) -> None:
+        self._contexts = {normal_name(name): context for name, context in names.items()}
+        self._choose = choose
+
+    def __bool__(self) -> bool:
+        return bool(self._contexts) or self._choose is not None
+
+    def __iter__(self) -> Iterator[Context]:
+        return iter(self._contexts.values())
+
+    def find(self, name: str | None) -> Any:
+        """Return the context for *name*, or what the function says."""
+        asked = (name or '').lower().rstrip('.')
+        found = self._contexts.get(asked)
+        if found is None:
+            first, _, rest = asked.partition('.')
+            found = self._contexts.get('*.' + rest) if first else None
+        if found is None and self._choose is not None:
+            return self._choose(name)
+        return found
