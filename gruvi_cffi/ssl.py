@@ -11,14 +11,15 @@ import ssl
 from typing import Any, Optional, Union
 
 from .errors import CertificateError, TlsError, TlsTruncated
+from .sslpipe import SslPipe
 from .tlscontext import Source, TlsContext
 from .transports.stdlib import StdlibContext
 from .transports.tls import SslTransport, TlsTransport
 from .transports.tlsinfo import CHANNEL_BINDING_TYPES, TlsInfo
 
 __all__ = [
-    'CHANNEL_BINDING_TYPES', 'CertificateError', 'SslTransport', 'TlsContext', 'TlsError',
-    'TlsInfo', 'TlsTransport', 'TlsTruncated', 'as_context', 'check_context',
+    'CHANNEL_BINDING_TYPES', 'CertificateError', 'SslPipe', 'SslTransport', 'TlsContext',
+    'TlsError', 'TlsInfo', 'TlsTransport', 'TlsTruncated', 'as_context', 'check_context',
     'create_default_context',
 ]  # fmt: skip
 
