@@ -299,8 +299,8 @@ class Socket(_socket.socket):
 
         *context* is a ``TlsContext``, one of the standard library, or True for a client that trusts
         whom the system trusts. A client asks for *server_hostname*, for which the server's
-        certificate must be. The timeout holds for each wait of the handshake. If that fails, the
-        connection is closed.
+        certificate must be. The timeout holds for each wait of the handshake, and
+        ``limits.TLS_HANDSHAKE_TIMEOUT`` for all of it. If that fails, the connection is closed.
 
         :raises CertificateError: the peer's certificate is not trusted, or for another name.
         :raises TlsError: the handshake has failed.
@@ -318,12 +318,16 @@ class Socket(_socket.socket):
         made = TlsSocket(self.family, self.type, self.proto, fileno=self.detach())
         try:
             made.settimeout(self._seconds)
-            made.begin(found, engine, server_side, server_hostname)
+            made.begin(found, engine, server_side, server_hostname, self._read_ahead())
             made.do_handshake()
         except BaseException:
             made.close()
             raise
         return made
+
+    def _read_ahead(self) -> bytes:
+        """Return what was read already, and not received by anyone."""
+        return b''
 
     def _peer(self) -> Any:
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket as _socket
+from time import monotonic
 from typing import Any, NoReturn, Optional
 
+from . import limits
 from ._native.tls import DONE, WANT_READ
 from .errors import TlsError
 from .hub import switchpoint
@@ -16,6 +18,7 @@ from .transports.tlsinfo import TlsInfo
 __all__ = ['TlsSocket']
 
 _READ = 65536  # bytes of records that are read at once
+_WRITE = 65536  # bytes that are encrypted before they are sent
 
 
 class TlsSocket(Socket):
@@ -26,9 +29,13 @@ class TlsSocket(Socket):
 
     __slots__ = ('_lock', '_out', '_plain', 'context', 'engine', 'hostname', 'server_side')
 
-    def begin(self, context: Any, engine: Any, server_side: bool, hostname: str | None) -> None:
+    def begin(
+        self, context: Any, engine: Any, server_side: bool, hostname: str | None, received: bytes
+    ) -> None:
         """Get ready for the handshake, with an *engine* that *context* has made."""
         self.context, self.engine = context, engine
+        if received:
+            engine.feed(received)
         self.server_side, self.hostname = server_side, hostname
         self._out = bytearray()  # records that have to leave
         self._plain = b''  # that was decrypted, and not asked for yet
@@ -41,13 +48,16 @@ class TlsSocket(Socket):
 
     @switchpoint
     def do_handshake(self) -> None:
-        """Do the handshake.
+        """Do the handshake, within ``limits.TLS_HANDSHAKE_TIMEOUT``.
 
         :raises TlsError: it has failed.
         :raises socket.timeout: it took too long.
         """
+        seconds = self._seconds
+        until = monotonic() + limits.TLS_HANDSHAKE_TIMEOUT
         try:
             while (result := self.engine.handshake()) != DONE:
+                self._seconds = _nearer(seconds, until)
                 self._flush()
                 if result == WANT_READ:
                     self._feed()
@@ -56,6 +66,7 @@ class TlsSocket(Socket):
         finally:
             with contextlib.suppress(OSError):
                 self._flush()  # if it has failed, this is the alert that says why
+            self._seconds = seconds
 
     # Reading.
 
@@ -118,9 +129,11 @@ class TlsSocket(Socket):
         """
         _check(flags)
         with memoryview(data) as view:
-            left = view.tobytes()
-        while left:
-            left = left[self.engine.write(left) :]
+            octets = view.tobytes()
+        for start in range(0, len(octets), _WRITE):
+            piece = octets[start : start + _WRITE]
+            while piece:
+                piece = piece[self.engine.write(piece) :]
             self._flush()
 
     def _flush(self) -> None:
@@ -138,17 +151,24 @@ class TlsSocket(Socket):
     def unwrap(self) -> Socket:
         """End TLS: say close_notify, wait for the peer's, and return a socket without TLS.
 
-        :raises TlsError: TLS has failed, or the peer still sends.
+        What had come behind the peer's is what it receives first.
+
+        :raises TlsError: TLS has failed, or there is something that was not received.
         """
+        if self._plain:
+            raise TlsError(f'{len(self._plain)} bytes were not received')
         self.engine.shutdown()
         self._flush()
         while (data := self.engine.read()) != b'':
             if data:
                 raise TlsError('the peer has sent data since we have said that we end TLS')
             self._feed()
-        timeout = self.gettimeout()
-        made = Socket(self.family, self.type, self.proto, fileno=self.detach())
+        timeout, rest = self.gettimeout(), self.engine.rest()
+        kind = _ReadAhead if rest else Socket
+        made = kind(self.family, self.type, self.proto, fileno=self.detach())
         made.settimeout(timeout)
+        if isinstance(made, _ReadAhead):
+            made.rest = rest
         return made
 
     @switchpoint
@@ -200,6 +220,40 @@ class TlsSocket(Socket):
         raise ValueError('this cannot be done with TLS')
 
     recvfrom = recvfrom_into = recvmsg = recvmsg_into = sendto = sendmsg = dup = _refuse
+
+
+class _ReadAhead(Socket):
+    """A socket of which TLS has read more than was TLS."""
+
+    __slots__ = ('rest',)
+
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        if not self.rest:
+            return super().recv(bufsize, flags)
+        data = self.rest[: max(0, bufsize)]
+        if not flags & _socket.MSG_PEEK:
+            self.rest = self.rest[len(data) :]
+        return data
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        if not self.rest:
+            return super().recv_into(buffer, nbytes, flags)
+        with memoryview(buffer) as whole, whole.cast('B') as view:
+            data = self.recv(nbytes or len(view), flags)
+            view[: len(data)] = data
+            return len(data)
+
+    def _read_ahead(self) -> bytes:
+        data, self.rest = self.rest, b''
+        return data
+
+
+def _nearer(seconds: float | None, until: float) -> float:
+    """Return what is left of a timeout of *seconds*, or until then; 0 means not to wait."""
+    left = until - monotonic()
+    if left <= 0:
+        raise _socket.timeout('the TLS handshake timed out')
+    return left if seconds is None else min(seconds, left)
 
 
 def _check(flags: int) -> None:

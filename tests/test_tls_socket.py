@@ -14,12 +14,13 @@ from certificates import (
     server_context,
 )
 from dbservers import free_port, program, running
-from tlsserving import echo, half_close, serving
+from tlsserving import KINDS, echo, half_close, serving
 
-from gruvi_cffi import spawn
+from gruvi_cffi import blocking, limits, sleep, spawn
 from gruvi_cffi.errors import CertificateError, TlsTruncated
 from gruvi_cffi.http import HttpServer
 from gruvi_cffi.socket import Socket, create_connection, create_server, socketpair
+from gruvi_cffi.ssl import SslPipe
 from gruvi_cffi.tlssocket import TlsSocket
 
 
@@ -55,8 +56,8 @@ def test_it_speaks_tls(sock):
     assert sock.gettimeout() == 10
 
 
-def test_much_data_both_ways_at_once(sock):
-    data = os.urandom(3 << 20)
+def test_much_data_both_ways_at_once(sock):  # at a cost that does not grow with its square
+    data = os.urandom(1 << 20) * 20
     writer = spawn(sock.sendall, data)
     received = bytearray()
     while len(received) < len(data):
@@ -86,6 +87,58 @@ def test_both_ends_and_the_end_of_tls(server_kind, client_kind):
     assert plain_server.recv(10) == b'plain'
     plain_client.close()
     plain_server.close()
+
+
+def test_what_came_behind_tls_is_not_lost(server_kind, client_kind):
+    """Whether it is received, peeked at, put into a buffer, or more TLS."""
+    one, other = socketpair()
+    accepted = spawn(one.wrap, server_context(server_kind), True)
+    client = other.wrap(client_context(client_kind), server_hostname='localhost')
+    server = accepted.result()
+    ending = spawn(client.unwrap)
+    assert server.recv(1) == b''  # the client's close_notify
+    plain_server = server.unwrap()
+    plain_server.sendall(b'plain text')
+    sleep(0)
+    plain_client = ending.result()
+    assert plain_client.recv(5, stdlib_socket.MSG_PEEK) == b'plain'
+    assert plain_client.recv(3) == b'pla'
+    room = bytearray(2)
+    assert plain_client.recv_into(room) == 2
+    assert room == b'in'
+    assert plain_client.recv(100) == b' text'
+    plain_client.close()
+    plain_server.close()
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_tls_may_begin_again_with_what_came_behind_it(kind):
+    """The client's end of TLS, a word, and its next hello are read at once."""
+    ours, theirs = stdlib_socket.socketpair()
+    pipe, another = (SslPipe(client_context(), False, 'localhost') for _ in range(2))
+
+    def peer():
+        theirs.sendall(pipe.do_handshake()[0])
+        while not pipe.wrapped:
+            theirs.sendall(b''.join(pipe.feed_ssldata(theirs.recv(65536))[0]))
+        goodbye = b''.join(pipe.shutdown())
+        theirs.sendall(goodbye + b'again' + b''.join(another.do_handshake()))
+        answer = []
+        while pipe.ssl_object is not None:
+            answer += pipe.feed_ssldata(theirs.recv(65536))[1]
+        while not another.wrapped:
+            data = b''.join(answer) or theirs.recv(65536)
+            answer.clear()
+            theirs.sendall(b''.join(another.feed_ssldata(data)[0]))
+
+    done = spawn(blocking, peer)
+    sock = Socket(fileno=ours.detach()).wrap(server_context(kind), True).unwrap()
+    assert sock.recv(5) == b'again'
+    sock = sock.wrap(server_context(kind), True)
+    done.result()
+    assert sock.version() == 'TLSv1.3'
+    sock.close()
+    theirs.close()
 
 
 def test_shutdown_says_close_notify(server_kind, client_kind):
@@ -143,6 +196,15 @@ def test_what_tls_has_not(sock):
 def test_a_silent_peer(client_kind):
     with create_server(('127.0.0.1', 0)) as listener:
         sock = create_connection(listener.getsockname(), 0.05)
+        with pytest.raises(stdlib_socket.timeout):
+            sock.wrap(client_context(client_kind), server_hostname='localhost')
+
+
+@pytest.mark.parametrize('seconds', [None, 10])
+def test_a_handshake_has_a_limit_of_its_own(client_kind, monkeypatch, seconds):
+    monkeypatch.setattr(limits, 'TLS_HANDSHAKE_TIMEOUT', 0.05)
+    with create_server(('127.0.0.1', 0)) as listener:
+        sock = create_connection(listener.getsockname(), seconds)
         with pytest.raises(stdlib_socket.timeout):
             sock.wrap(client_context(client_kind), server_hostname='localhost')
 

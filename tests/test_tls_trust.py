@@ -94,7 +94,8 @@ def weak(folder, bits, digest):
     for line in (
         'req -x509 -newkey rsa:2048 -nodes -keyout ca-key.pem -subj /CN=ca -out ca.pem',
         f'req -new -newkey rsa:{bits} -nodes -keyout key.pem -subj /CN=weak -out request.pem',
-        f'x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -days 1 -{digest} -extfile names -out cert.pem',
+        f'x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -{digest} -days 1 -out cert.pem'
+        ' -extfile names',
     ):
         subprocess.run([openssl, *line.split()], cwd=folder, check=True, capture_output=True)
 

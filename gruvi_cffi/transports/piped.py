@@ -14,6 +14,7 @@ from .._native.stream import DEADLINE_TOTAL, discard
 from .._native.tls import ASKED, DONE, ENDED, FAILED, HELLO, SECURED, TICKETS
 from ..errors import TlsError, TransportError
 
+_PIECE = 65536  # bytes of a large write that are copied and encrypted at a time
 _EAGAIN = -1  # any negative result of put() makes the transport call write()
 
 
@@ -150,10 +151,11 @@ class PipedHandle:
         return self.write_queue_size
 
     def _encrypt(self, data: bytes) -> None:
-        done = 0
         try:
-            while done < len(data):
-                done += self.engine.write(data[done:] if done else data)
+            for start in range(0, len(data), _PIECE):
+                piece = data[start : start + _PIECE]
+                while piece:
+                    piece = piece[self.engine.write(piece) :]
         except TlsError as error:
             self._fail(error)
         self._send()
