@@ -227,6 +227,8 @@ class _ReadAhead(Socket):
 
     __slots__ = ('rest',)
 
+    rest: bytes
+
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         if not self.rest:
             return super().recv(bufsize, flags)
