@@ -142,8 +142,10 @@ class SslPipe:
             return [], offset
         try:
             done = 0
-            while done < len(left):
-                done += self._engine.write(left[done : done + self.bufsize])
+            while done < len(left) and not self._need_ssldata:
+                written = self._engine.write(left[done : done + self.bufsize])
+                self._need_ssldata = not written
+                done += written
         except TlsError as error:
             self._failed(error)
             raise

@@ -133,7 +133,10 @@ class TlsSocket(Socket):
         for start in range(0, len(octets), _WRITE):
             piece = octets[start : start + _WRITE]
             while piece:
-                piece = piece[self.engine.write(piece) :]
+                done = self.engine.write(piece)
+                piece = piece[done:]
+                if not done:  # a message of the peer's has come in part
+                    self._feed()
             self._flush()
 
     def _flush(self) -> None:

@@ -208,6 +208,8 @@ class TlsEngine:
     def write(self, data: bytes) -> int:
         """Encrypt the beginning of *data*; return how many bytes that are.
 
+        0 if more must be fed before: a message of the peer's has come in part.
+
         :raises TlsError: it has failed.
         """
         size = int(lib.gv_tls_write(self._ptr, data, len(data)))

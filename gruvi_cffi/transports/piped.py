@@ -15,6 +15,7 @@ from .._native.tls import ASKED, DONE, ENDED, FAILED, HELLO, SECURED, TICKETS
 from ..errors import TlsError, TransportError
 
 _PIECE = 65536  # bytes of a large write that are copied and encrypted at a time
+_IDLE = 65536  # bytes of records in a row that may bring no data, such as key updates
 _EAGAIN = -1  # any negative result of put() makes the transport call write()
 
 
@@ -33,8 +34,9 @@ class PipedHandle:
         self.on_data: Callable[[bytes], object] = discard
         self.closed = False
         self._linger = linger
-        self._waiting: list[bytes] = []  # to be encrypted, once there are keys
+        self._waiting: list[bytes] = []  # to be encrypted, once the engine can
         self._waiting_size = 0
+        self._fed = 0  # bytes of records since the last that brought data
         self._low = self._high = 2**62
         self._secured = self._asked = self._failed = False
         self._reading = True
@@ -60,6 +62,7 @@ class PipedHandle:
     # Towards the program.
 
     def _received(self, data: bytes) -> None:
+        self._fed += len(data)
         self.engine.feed(data)
         self._advance()
 
@@ -67,6 +70,8 @@ class PipedHandle:
         try:
             if self._secured or self._shake_hands():
                 starved = self._deliver()
+                if self._waiting:
+                    self._send_waiting()
             else:
                 starved = not self._asked
             if starved and self._below_ended:
@@ -86,7 +91,7 @@ class PipedHandle:
             self.owner.handle_tls(HELLO)
         if result != DONE:
             return False
-        self._secured = True
+        self._secured, self._fed = True, 0
         self.owner.handle_tls(SECURED)
         if not self._failed:
             self._send_waiting()
@@ -99,10 +104,13 @@ class PipedHandle:
         while data is not None and (self._reading or self.closed) and not self._peer_ended:
             data = self.engine.read()
             if data:
+                self._fed = 0
                 self.on_data(data)
             elif data is not None:
                 self._end_reached()
         self._send()
+        if data is None and self._fed > _IDLE:
+            raise TlsError('too many messages without data')
         return data is None
 
     def _end_reached(self) -> None:
@@ -143,22 +151,30 @@ class PipedHandle:
         return not (self._failed or self._ended or self._shutting or self.closed)
 
     def _write(self, data: bytes) -> int:
-        if not self._secured:
-            self._waiting.append(data)
-            self._waiting_size += len(data)
-            return self.write_queue_size
-        self._encrypt(data)
+        done = 0
+        if self._secured and not self._waiting:
+            done = self._encrypt(data)
+        if done < len(data):
+            self._waiting.append(data[done:])
+            self._waiting_size += len(data) - done
         return self.write_queue_size
 
-    def _encrypt(self, data: bytes) -> None:
+    def _encrypt(self, data: bytes) -> int:
+        """Return how much: not all if a message of the peer's has come in part, and goes first."""
+        done, piece = 0, b''
         try:
-            for start in range(0, len(data), _PIECE):
-                piece = data[start : start + _PIECE]
-                while piece:
-                    piece = piece[self.engine.write(piece) :]
+            while done < len(data):
+                if not piece:
+                    piece = data[done : done + _PIECE]
+                size = self.engine.write(piece)
+                if not size:
+                    break
+                piece, done = piece[size:], done + size
         except TlsError as error:
             self._fail(error)
+            done = len(data)
         self._send()
+        return done
 
     def _send(self) -> None:
         data = self.engine.take()
@@ -169,7 +185,7 @@ class PipedHandle:
         waiting, self._waiting = self._waiting, []
         was_high, self._waiting_size = self._waiting_size > self._high, 0
         for data in waiting:
-            self._encrypt(data)
+            self._write(data)
         if was_high and self.write_queue_size <= self._low:
             self.owner.handle_drain()
         if self._shutting:
@@ -191,7 +207,7 @@ class PipedHandle:
     def shutdown_tls(self) -> None:
         """Say close_notify behind what is queued."""
         self._shutting = True
-        if not self._secured or self._failed or self._ended:
+        if not self._secured or self._failed or self._ended or self._waiting:
             return
         self._ended = True
         try:

@@ -62,6 +62,8 @@ class StdlibEngine:
     def write(self, data: bytes) -> int:
         try:
             return self.object.write(data)
+        except ssl.SSLWantReadError:
+            return 0
         except ssl.SSLError as error:
             raise self._fail(_translated(error)) from None
 
