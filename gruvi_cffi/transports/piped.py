@@ -15,7 +15,6 @@ from .._native.tls import ASKED, DONE, ENDED, FAILED, HELLO, SECURED, TICKETS
 from ..errors import TlsError, TransportError
 
 _PIECE = 65536  # bytes of a large write that are copied and encrypted at a time
-_IDLE = 65536  # bytes of records in a row that may bring no data, such as key updates
 _EAGAIN = -1  # any negative result of put() makes the transport call write()
 
 
@@ -36,7 +35,6 @@ class PipedHandle:
         self._linger = linger
         self._waiting: list[bytes] = []  # to be encrypted, once the engine can
         self._waiting_size = 0
-        self._fed = 0  # bytes of records since the last that brought data
         self._low = self._high = 2**62
         self._secured = self._asked = self._failed = False
         self._reading = True
@@ -62,7 +60,6 @@ class PipedHandle:
     # Towards the program.
 
     def _received(self, data: bytes) -> None:
-        self._fed += len(data)
         self.engine.feed(data)
         self._advance()
 
@@ -91,7 +88,7 @@ class PipedHandle:
             self.owner.handle_tls(HELLO)
         if result != DONE:
             return False
-        self._secured, self._fed = True, 0
+        self._secured = True
         self.owner.handle_tls(SECURED)
         if not self._failed:
             self._send_waiting()
@@ -104,13 +101,10 @@ class PipedHandle:
         while data is not None and (self._reading or self.closed) and not self._peer_ended:
             data = self.engine.read()
             if data:
-                self._fed = 0
                 self.on_data(data)
             elif data is not None:
                 self._end_reached()
         self._send()
-        if data is None and self._fed > _IDLE:
-            raise TlsError('too many messages without data')
         return data is None
 
     def _end_reached(self) -> None:

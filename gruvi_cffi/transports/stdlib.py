@@ -10,6 +10,9 @@ from ..errors import CertificateError, TlsError, TlsTruncated
 from ..hostnames import normal_name
 
 
+_IDLE = 65536  # bytes of records in a row that may bring no data, such as key updates
+
+
 class StdlibEngine:
     """TLS of one connection, without the connection; see TlsEngine for its methods.
 
@@ -24,8 +27,10 @@ class StdlibEngine:
         self.object = context.wrap_bio(self._incoming, self._outgoing, server_side, hostname)
         self._error: TlsError | None = None
         self._done = False
+        self._idle = 0  # bytes of records since the last that brought data
 
     def feed(self, data: bytes) -> None:
+        self._idle += len(data)
         self._incoming.write(data)
 
     def feed_eof(self) -> None:
@@ -46,13 +51,17 @@ class StdlibEngine:
             return WANT_READ
         except ssl.SSLError as error:
             raise self._fail(_translated(error)) from None
-        self._done = True
+        self._done, self._idle = True, 0
         return DONE
 
     def read(self) -> bytes | None:
         try:
-            return self.object.read(RECORD)
+            data = self.object.read(RECORD)
+            self._idle = 0
+            return data
         except ssl.SSLWantReadError:
+            if self._idle > _IDLE:
+                raise self._fail(TlsError('too many messages without data')) from None
             return None
         except ssl.SSLZeroReturnError:
             return b''
