@@ -9,7 +9,6 @@ from .._native.tls import DONE, RECORD, WANT_READ
 from ..errors import CertificateError, TlsError, TlsTruncated
 from ..hostnames import normal_name
 
-
 _IDLE = 65536  # bytes of records in a row that may bring no data, such as key updates
 
 
