@@ -112,7 +112,7 @@ struct gv_tls {
     gv_tls_why why;
     uint32_t handshake_bytes;
     uint16_t idle;
-    bool done; /* the handshake is */
+    bool done;       /* the handshake is */
     uint8_t refusal; /* a gv_tls_alert, or 0 */
     bool ask;
     bool asked;
