@@ -70,6 +70,7 @@ def create_connection(
         socket, or there is *ssl* too; there is no name to be checked; or the context is a server's.
     """
     _check_plain(ssl, ipc, mode)
+    context = None if callable(ssl) else as_context(ssl, server_side=False)
     hub = get_hub()
     address = os.fspath(address) if isinstance(address, os.PathLike) else address
     deadline = Deadline(timeout, address)
@@ -90,7 +91,8 @@ def create_connection(
     try:
         if ipc:
             _allow_passing(handle)
-        context = as_context(ssl, False, handle)
+        if callable(ssl):
+            context = as_context(ssl, False, handle)
         if context is None:
             transport = Transport(handle, server_hostname, mode)
         else:

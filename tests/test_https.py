@@ -97,6 +97,12 @@ def test_a_certificate_of_another_host():
             session.get(f'https://localhost:{port}/')
 
 
+@pytest.mark.parametrize(('given', 'error'), [('yes', TypeError), (server_context(), ValueError)])
+def test_a_session_refuses_what_is_no_context(given, error):
+    with pytest.raises(error):
+        HttpSession(ssl=given)
+
+
 def test_https_cannot_be_had_without_tls():
     with pytest.raises(ValueError, match='HTTPS needs'):
         HttpSession(ssl=False)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import ssl
 
 import pytest
@@ -403,6 +404,42 @@ def test_descriptors_cannot_be_passed_over_it(tmp_path):
     server = StreamServer(echo)
     with pytest.raises(ValueError, match='passed'):
         server.listen(str(tmp_path / 'socket'), ssl=server_context(), ipc=True)
+
+
+@pytest.mark.parametrize(
+    ('context', 'error'),
+    [
+        ('yes', TypeError),
+        (1, TypeError),
+        (server_context(), ValueError),
+        (server_context('stdlib'), ValueError),
+    ],
+    ids=['str', 'int', 'ours', 'stdlib'],
+)
+def test_nothing_is_connected_for_what_is_no_context(context, error):
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        listener.setblocking(False)
+        with pytest.raises(error):
+            create_connection(Protocol, listener.getsockname(), ssl=context)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_transports_take_either_kind_of_context(server_kind, client_kind):
+    """As they are, without a word in between."""
+
+    def handler(stream, transport, protocol):
+        transport.start_tls(server_context(server_kind), True)
+        assert stream.read(1) == b'x'
+        stream.write(b'y')
+
+    with serving(handler, False) as address:
+        with connected(address, False) as stream:
+            with pytest.raises(TypeError, match='need a TlsContext'):
+                stream.transport.start_tls('context')
+            stream.transport.start_tls(client_context(client_kind), False, 'localhost')
+            stream.write(b'x')
+            assert stream.read(1) == b'y'
 
 
 def test_a_function_chooses_a_context_for_each_connection():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ..ssl import TlsContext, create_default_context
+from ..ssl import TlsContext, as_context, create_default_context
 
 ALPN = ('http/1.1',)  # RFC 7301; we speak nothing else
 
@@ -17,12 +17,15 @@ def https_context(given: Any) -> Any:
     For True that is a context that trusts whom the system trusts. A context of the caller's is used
     as it is.
 
-    :raises ValueError: it is False or None.
+    :raises TypeError: it is no context.
+    :raises ValueError: it is False or None, or a server's.
     """
     global _default
     if not given:
         raise ValueError(f'HTTPS needs a context, or True, not {given!r}')
     if given is not True:
+        if not callable(given):
+            as_context(given, server_side=False)
         return given
     if _default is None:
         _default = create_default_context()
