@@ -116,7 +116,8 @@ static int fail_by_queue(gv_tls *tls) {
                     tls->refusal == GV_TLS_UNRECOGNIZED_NAME
                         ? "there is no certificate for the name that the client asks for"
                         : "no context could be chosen");
-    if (reason == SSL_R_HTTP_REQUEST)
+    /* OpenSSL knows four of the methods. No record begins with a letter. */
+    if (SSL_is_server(tls->ssl) && !tls->done && tls->first >= 'A' && tls->first <= 'Z')
         return fail(tls, GV_TLS_HTTP, "a request in plain HTTP");
     return fail(tls, GV_TLS_PROTOCOL, gv_tls_reason(code));
 }

@@ -26,7 +26,7 @@ typedef enum {
     GV_TLS_PROTOCOL,    /* somebody broke the rules, or there is no common ground */
     GV_TLS_CERTIFICATE, /* the peer's could not be verified */
     GV_TLS_TRUNCATED,   /* the connection ended without a close_notify */
-    GV_TLS_HTTP         /* the first bytes were a request in plain HTTP */
+    GV_TLS_HTTP         /* a client has sent a request in plain HTTP */
 } gv_tls_why;
 
 /* What a client may be told that nothing answers (RFC 8446, 6.2). */
@@ -113,6 +113,7 @@ struct gv_tls {
     uint32_t handshake_bytes;
     uint16_t idle;
     bool done;       /* the handshake is */
+    char first;      /* of the peer's bytes */
     uint8_t refusal; /* a gv_tls_alert, or 0 */
     bool ask;
     bool asked;

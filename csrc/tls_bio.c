@@ -62,6 +62,8 @@ static int bio_read(BIO *bio, char *data, int len) {
         tls->lent_len -= n;
     }
     if (!tls->done) {
+        if (tls->handshake_bytes == 0 && n > 0)
+            tls->first = data[0];
         tls->handshake_bytes += (uint32_t) n;
         tls->flooded = tls->flooded || tls->handshake_bytes > GV_TLS_HANDSHAKE_MAX;
     }

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -124,8 +125,26 @@ def test_alpn_says_http_1_1():
     assert seen == ['http/1.1']
 
 
-def test_plain_http_gets_a_400_that_says_why(server_kind):
+@pytest.mark.parametrize('method', ['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS', 'PATCH', 'CONNECT'])
+def test_plain_http_gets_a_400_that_says_why(server_kind, method):
     with serving(context=server_context(server_kind)) as port:
+        answer = blocking(_answer_to, port, f'{method} / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        assert answer.startswith(b'HTTP/1.1 400 ')
+        assert b'https' in answer
+        assert b'HTTP' not in blocking(_answer_to, port, f'\x80{method}\r\n\r\n')
+
+
+def _answer_to(port, text):
+    """Send plain text, and return what comes back."""
+    with socket.create_connection(('127.0.0.1', port), 10) as sock:
+        sock.sendall(text.encode())
+        with contextlib.suppress(ConnectionResetError):
+            return b''.join(iter(lambda: sock.recv(65536), b''))
+        return b''
+
+
+def test_a_session_is_told_that_it_is_https():
+    with serving(context=server_context()) as port:
         response = http_get(f'http://localhost:{port}/')
         assert response.status_code == 400
         assert 'https' in response.text

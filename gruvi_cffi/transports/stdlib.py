@@ -27,9 +27,12 @@ class StdlibEngine:
         self._error: TlsError | None = None
         self._done = False
         self._idle = 0  # bytes of records since the last that brought data
+        self._first = b'' if server_side else b'\0'  # byte that a client has sent
 
     def feed(self, data: bytes) -> None:
         self._idle += len(data)
+        if not self._first:
+            self._first = data[:1]
         self._incoming.write(data)
 
     def feed_eof(self) -> None:
@@ -49,6 +52,10 @@ class StdlibEngine:
         except ssl.SSLWantReadError:
             return WANT_READ
         except ssl.SSLError as error:
+            if b'A' <= self._first <= b'Z':  # no record begins with a letter
+                plain = self._fail(TlsError('a request in plain HTTP'))
+                plain.plain_http = True
+                raise plain from None
             raise self._fail(_translated(error)) from None
         self._done, self._idle = True, 0
         return DONE
@@ -120,9 +127,7 @@ def _translated(error: ssl.SSLError) -> TlsError:
     if isinstance(error, ssl.SSLEOFError):
         return TlsTruncated('the peer has closed without a close_notify')
     reason: Any = error.reason or error.strerror or str(error)
-    made = TlsError(str(reason).lower().replace('_', ' '))
-    made.plain_http = reason == 'HTTP_REQUEST'
-    return made
+    return TlsError(str(reason).lower().replace('_', ' '))
 
 
 _OF_OTHERS = {False: ssl.PROTOCOL_TLS_SERVER, True: ssl.PROTOCOL_TLS_CLIENT}
