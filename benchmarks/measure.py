@@ -134,20 +134,24 @@ def _take_line(line: str, show: Callable[[Progress], object], messages: list[str
     show(Progress(phase, float(seconds), int(connections), int(requests)))
 
 
-def bytes_per_connection(server: Server, connections: int) -> float:
+def bytes_per_connection(
+    server: Server, connections: int, ask: Callable[[int], socket.socket] | None = None
+) -> float:
     """Return what an idle connection costs *server* in memory of its own.
 
-    Each connection has echoed one byte, so that the server has certainly taken it and whatever
-    serves it has run. One that comes first and goes pays for what is imported or made only once.
+    *ask* opens a connection to a port and has something answered, so that the server has certainly
+    taken it and whatever serves it has run; by default, one byte is echoed. One that comes first
+    and goes pays for what is imported or made only once.
 
     :raises BenchmarkError: the server ended or a connection failed.
     """
+    ask = ask or _echo_one_byte
     try:
-        _echo_one_byte(server.port).close()
+        ask(server.port).close()
         before = server.unique_bytes()
         with ExitStack() as stack:
             for _ in range(connections):
-                stack.enter_context(_echo_one_byte(server.port))
+                stack.enter_context(ask(server.port))
             after = server.unique_bytes()
     except OSError as exc:
         server.check_soon()

@@ -156,11 +156,16 @@ def core_for_docs(results: dict[str, Any]) -> str:
     return list_table('Time of each', core.HEAD, core.rows(results['costs']))
 
 
-def http_for_docs(figures: http.Figures) -> str:
+def http_for_docs(results: http.Results) -> str:
     """Return the tables of what benchmarks.http has written."""
-    return ''.join(
-        list_table(title, http.HEAD, http.rows(measured)) for title, measured in figures.items()
+    text = ''.join(
+        list_table(title, http.HEAD, http.lines(measured))
+        for title, measured in results.cases.items()
     )
+    if results.idle:
+        title = 'Memory of an idle connection'
+        text += list_table(title, http.IDLE_HEAD, http.idle_lines(results.idle))
+    return text
 
 
 def http_clients_for_docs(figures: http_clients.Figures) -> str:
@@ -171,9 +176,9 @@ def http_clients_for_docs(figures: http_clients.Figures) -> str:
     )
 
 
-def http_for_readme(figures: http.Figures) -> str:
+def http_for_readme(results: http.Results) -> str:
     """Return the table of the servers that answer 64 connections in a few bytes."""
-    return markdown(http.HEAD, http.rows(figures['hello, 64 connections']))
+    return markdown(http.HEAD, http.lines(results.cases['hello, 64 connections']))
 
 
 def http_clients_for_readme(figures: http_clients.Figures) -> str:
