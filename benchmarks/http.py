@@ -277,7 +277,7 @@ def load(path: Path) -> Results:
     return Results(cases, known['idle'], known['errors'])
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
+def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='python -m benchmarks.http')
     parser.description = (__doc__ or '').partition('\n')[0]
     parser.add_argument('--servers', nargs='+', choices=SERVERS, help='by default, all')
@@ -312,7 +312,7 @@ def servers_for(tls: bool) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
-    options, console = _parse(given), Console()
+    options, console = parse(given), Console()
     try:
         results = run(options, console)
     except BenchmarkError as error:

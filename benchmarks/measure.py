@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from .compiler import compiled
+from .http_servers import unchecked
 from .process import PATIENCE, BenchmarkError, Server
 
 
@@ -23,6 +25,9 @@ class Load:
     warmup: float = 0.3
     timeout: float = 10.0
     rate: float = 0  # messages due per second, or each as soon as the one before is back
+    tls: str = ''  # tls, tls1.2 or tls1.3
+    fresh: bool = False  # a new connection for each message
+    resume: bool = False  # with a TLS session from before
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,10 @@ def measure(server: Server, load: Load, show: Callable[[Progress], object] = ign
         )
     if not figures['requests']:
         raise BenchmarkError(f'{server.name} answered nothing in {load.seconds} seconds')
+    if load.resume and (figures['refused'] or not figures['resumed']):
+        raise BenchmarkError(
+            f'{server.name}: {figures["resumed"]} of {figures["requests"]} sessions were resumed'
+        )
     return Round(
         requests_per_second=figures['requests'] / figures['seconds'],
         cpu_us=meter.cpu_seconds() / figures['requests'] * 1e6,
@@ -107,7 +116,9 @@ def run_load(
     :raises BenchmarkError: the generator could not start.
     """
     numbers = (load.connections, load.size, load.seconds, load.warmup, load.timeout, load.rate)
-    command = [str(compiled('load')), address, *map(str, numbers)]
+    words = [load.tls, 'fresh' if load.fresh else '', 'resume' if load.resume else '']
+    program = str(compiled('load', libraries=('openssl',)))
+    command = [program, address, *map(str, numbers), *filter(None, words)]
     messages: list[str] = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -159,9 +170,16 @@ def bytes_per_connection(
     return (after - before) / connections
 
 
-def _echo_one_byte(port: int) -> socket.socket:
+def tls_echo(port: int) -> socket.socket:
+    """Return a connection over TLS that has echoed one byte; see ``bytes_per_connection()``."""
+    return _echo_one_byte(port, unchecked())
+
+
+def _echo_one_byte(port: int, context: ssl.SSLContext | None = None) -> socket.socket:
     sock = socket.create_connection(('127.0.0.1', port), timeout=PATIENCE)
     try:
+        if context is not None:
+            sock = context.wrap_socket(sock)
         sock.sendall(b'x')
         if sock.recv(1) != b'x':
             raise ConnectionError('the byte did not come back')

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from . import core, http, http_clients
+from . import core, http, http_clients, tls
 from .figures import Case, Figures, read, size_name
 
 TOP = Path(__file__).parent.parent
@@ -37,6 +37,13 @@ NAMES = {
     'gruvi-stream@pypy': 'gruvi_cffi Stream on PyPy',
     'asyncio-protocol@pypy': 'asyncio Protocol on PyPy',
     'asyncio-streams@pypy': 'asyncio streams on PyPy',
+}
+TLS_PARTS = {
+    'echo': 'Echo over TLS',
+    'https': 'HTTPS',
+    'handshakes': 'New connections',
+    'bulk': 'One connection',
+    'idle': 'Idle',
 }
 LIBRARIES = ('gruvi_cffi', 'asyncio', 'gevent')
 HEAD = (
@@ -186,6 +193,22 @@ def http_clients_for_readme(figures: http_clients.Figures) -> str:
     return markdown(http_clients.HEAD, http_clients.rows(figures['13b, 64 connections']))
 
 
+def tls_for_docs(results: tls.Results) -> str:
+    """Return the tables of what benchmarks.tls has written."""
+    return ''.join(
+        list_table(f'{TLS_PARTS[part]}: {title}', heading, lines)
+        for part, title, heading, lines in tls.tables(results)
+    )
+
+
+def tls_for_readme(results: tls.Results) -> str:
+    """Return the table of the servers that answer by HTTPS."""
+    ((heading, lines),) = [
+        (heading, lines) for part, _, heading, lines in tls.tables(results) if part == 'https'
+    ]
+    return markdown(heading, lines)
+
+
 def _wall(rounds: list[dict[str, float]]) -> float:
     return median(round_['wall'] for round_ in rounds) / 1000
 
@@ -231,6 +254,9 @@ def main() -> int:
     clients = http_clients.load(RESULTS / 'http_clients.json')
     replace(PERFORMANCE, 'http_clients', http_clients_for_docs(clients))
     replace(TOP / 'README.md', 'http_clients', http_clients_for_readme(clients))
+    secure = tls.load(RESULTS / 'tls.json')
+    replace(PERFORMANCE, 'tls', tls_for_docs(secure))
+    replace(TOP / 'README.md', 'tls', tls_for_readme(secure))
     return 0
 
 
