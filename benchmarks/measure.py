@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from .compiler import compiled
-from .http_servers import unchecked
 from .process import PATIENCE, BenchmarkError, Server
 
 
@@ -145,18 +144,19 @@ def _take_line(line: str, show: Callable[[Progress], object], messages: list[str
     show(Progress(phase, float(seconds), int(connections), int(requests)))
 
 
-def bytes_per_connection(
-    server: Server, connections: int, ask: Callable[[int], socket.socket] | None = None
-) -> float:
+Ask = Callable[[int], socket.socket]  # opens a connection to a port and has something answered
+
+
+def bytes_per_connection(server: Server, connections: int, ask: Ask | None = None) -> float:
     """Return what an idle connection costs *server* in memory of its own.
 
-    *ask* opens a connection to a port and has something answered, so that the server has certainly
-    taken it and whatever serves it has run; by default, one byte is echoed. One that comes first
-    and goes pays for what is imported or made only once.
+    Something has been answered on each connection, by default one byte echoed, so that the server
+    has certainly taken it and whatever serves it has run. One that comes first and goes pays for
+    what is imported or made only once.
 
     :raises BenchmarkError: the server ended or a connection failed.
     """
-    ask = ask or _echo_one_byte
+    ask = ask or echoed(1)
     try:
         ask(server.port).close()
         before = server.unique_bytes()
@@ -170,20 +170,24 @@ def bytes_per_connection(
     return (after - before) / connections
 
 
-def tls_echo(port: int) -> socket.socket:
-    """Return a connection over TLS that has echoed one byte; see ``bytes_per_connection()``."""
-    return _echo_one_byte(port, unchecked())
+def echoed(size: int, context: ssl.SSLContext | None = None) -> Ask:
+    """Return what has *size* bytes echoed by a new connection, over TLS if there is a *context*."""
 
+    def ask(port: int) -> socket.socket:
+        sock = socket.create_connection(('127.0.0.1', port), timeout=PATIENCE)
+        try:
+            if context is not None:
+                sock = context.wrap_socket(sock)
+            sock.sendall(bytes(size))
+            missing = size
+            while missing > 0:
+                data = sock.recv(missing)
+                if not data:
+                    raise ConnectionError(f'{missing} of {size} bytes did not come back')
+                missing -= len(data)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
-def _echo_one_byte(port: int, context: ssl.SSLContext | None = None) -> socket.socket:
-    sock = socket.create_connection(('127.0.0.1', port), timeout=PATIENCE)
-    try:
-        if context is not None:
-            sock = context.wrap_socket(sock)
-        sock.sendall(b'x')
-        if sock.recv(1) != b'x':
-            raise ConnectionError('the byte did not come back')
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+    return ask

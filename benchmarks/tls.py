@@ -24,8 +24,8 @@ from . import http, tls_bulk
 from .about import about, duration, target, whole
 from .compiler import CompileError
 from .figures import size_name
-from .http_servers import is_there
-from .measure import Load, bytes_per_connection, measure, tls_echo
+from .http_servers import is_there, unchecked
+from .measure import Ask, Load, bytes_per_connection, echoed, measure
 from .micro_rounds import interleave
 from .process import BenchmarkError, Server, raise_fd_limit
 from .servers import missing_library
@@ -35,6 +35,7 @@ from .tls_servers import BULK, NODE_SERVER, SERVERS, command_of
 CONNECTIONS = 100
 SIZES = (1024, 65536)  # bytes
 AT_ONCE = 16  # new connections
+ECHOED = (1, 65536)  # bytes, before a connection is idle
 VERSIONS = ('tls1.3', 'tls1.2')
 QUICK = {'rounds': 3, 'seconds': 0.5, 'bulk': BULK >> 3, 'idle': 200, 'sizes': [1024]}
 OURS = ('gruvi-protocol', 'gruvi', tls_bulk.PAIRS[1])  # each stands in other tables
@@ -184,12 +185,14 @@ class Weight:
 
 def idle(run: Run) -> None:
     """Weigh idle connections, those of a fresh server each time."""
+    for size in ECHOED:
+        ask = echoed(size, unchecked())
 
-    def act(name: str) -> Weight:
-        with closing(Server(name, command_of(name, run.pem))) as server:
-            return Weight(bytes_per_connection(server, run.options.idle, tls_echo))
+        def act(name: str, ask: Ask = ask) -> Weight:
+            with closing(Server(name, command_of(name, run.pem))) as server:
+                return Weight(bytes_per_connection(server, run.options.idle, ask))
 
-    run.case('idle', 'memory of an idle connection', run.names, act)
+        run.case('idle', f'{size_name(size)} echoed', run.names, act)
 
 
 PARTS: dict[str, Callable[[Run], None]] = {

