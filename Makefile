@@ -43,6 +43,7 @@ help:
 	@echo 'make docs       the documentation, into docs/_build/html'
 	@echo 'make bench      all benchmarks (half an hour), and the figures in the documentation'
 	@echo 'make bench-http the HTTP servers, with wrk'
+	@echo 'make bench-tls  TLS: echo, HTTPS, handshakes, many bytes, idle connections'
 	@echo 'make bench-http-client  the HTTP clients, against nginx'
 	@echo 'make package    sdist and wheel, into dist'
 	@echo 'make build      the extension module, in place'
@@ -87,7 +88,12 @@ bench-http-client: build
 
 .PHONY: bench-http
 bench-http: build
-	@$(run) -m benchmarks.http --connections 1 64 512 --json $(results)/http.json
+	@$(run) -m benchmarks.http --json $(results)/http.json
+	@$(run) -m benchmarks.report
+
+.PHONY: bench-tls
+bench-tls: build
+	@$(run) -m benchmarks.tls --json $(results)/tls.json
 	@$(run) -m benchmarks.report
 
 .PHONY: docs

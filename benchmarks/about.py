@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import ssl
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Any
 TOP = Path(__file__).parent.parent
 PACKAGES = (
     'gruvi_cffi', 'cffi', 'greenlet', 'uvloop', 'gevent', 'eventlet', 'aiofiles', 'anyio',
+    'uvicorn', 'httptools', 'aiohttp', 'gunicorn', 'granian', 'fastwsgi', 'bjoern-binary',
 )  # fmt: skip
 
 
@@ -27,6 +29,8 @@ def about(arguments: Sequence[str]) -> dict[str, Any]:
         'commit': _output('git', '-C', str(TOP), 'rev-parse', 'HEAD'),
         'python': sys.version,
         'pypy': _output(str(TOP / '.venv-pypy' / 'bin' / 'python'), '--version'),
+        'node': _output('node', '--version'),
+        'openssl': ssl.OPENSSL_VERSION,
         'machine': platform.platform(),
         'cores': os.cpu_count(),
         'versions': _versions(),

@@ -1,8 +1,9 @@
 """The HTTP servers that are compared: ``python -m benchmarks.http_servers NAME [PEM]``.
 
 Each answers every request with 13 bytes, or ``/10k`` with 10 KiB, and a POST with what was posted.
-It listens on a free port of 127.0.0.1, prints that port, and serves until it is killed, in one
-process and without an access log; over TLS if there is a PEM file, with a key and its certificate.
+It listens on a free port of 127.0.0.1, prints that port, and serves until it is killed, without an
+access log and in one process, or a single worker's; over TLS if there is a PEM file, with a key and
+its certificate.
 """
 
 from __future__ import annotations
@@ -14,8 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from importlib import import_module
+from importlib.metadata import distribution
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+TOP = Path(__file__).parent.parent
 HOST = '127.0.0.1'
 BACKLOG = 1024
 BODY = b'Hello, World!'
@@ -38,16 +44,26 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def announce_once_open(port: int) -> None:
-    """Print the port of a server that does not tell when it listens."""
+def announce_once_open(port: int, context: ssl.SSLContext | None) -> None:
+    """Print the port of a server that does not tell when it answers, as soon as it does."""
     while True:
         try:
-            socket.create_connection((HOST, port)).close()
+            sock = socket.create_connection((HOST, port))
         except ConnectionRefusedError:
             time.sleep(0.01)
-        else:
-            print(port, flush=True)
-            return
+            continue
+        with sock if context is None else context.wrap_socket(sock) as sock:
+            sock.sendall(b'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+            sock.recv(1)
+        print(port, flush=True)
+        return
+
+
+def unchecked() -> ssl.SSLContext:
+    """Return the context of a client that trusts whoever answers."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def stdlib_context(pem: str | None) -> ssl.SSLContext | None:
@@ -88,6 +104,11 @@ def gevent(pem: str | None = None) -> None:
         def __init__(self, sock: Any, *args: Any) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             super().__init__(sock, *args)
+
+        def finalize_headers(self) -> None:
+            super().finalize_headers()
+            if self.close_connection:  # or wrk would send another request
+                self.response_headers.append((b'Connection', b'close'))
 
     tls = {} if pem is None else {'certfile': pem, 'keyfile': pem}
     server = WSGIServer((HOST, 0), application, log=None, handler_class=Handler, **tls)
@@ -151,12 +172,82 @@ def aiohttp(pem: str | None = None) -> None:
         web.run_app(app, sock=listener, access_log=None, print=None, ssl_context=context)
 
 
-def fastwsgi(pem: str | None = None) -> None:
-    import fastwsgi as theirs
+def gunicorn(pem: str | None = None) -> None:
+    from gunicorn.app.base import BaseApplication
 
-    port = free_port()
-    threading.Thread(target=announce_once_open, args=(port,), daemon=True).start()
-    theirs.run(wsgi_app=application, host=HOST, port=port, loglevel=0)
+    def announce(worker: Any) -> None:
+        print(worker.sockets[0].getsockname()[1], flush=True)
+
+    class Application(BaseApplication):  # type: ignore[misc]
+        def load_config(self) -> None:
+            settings = {
+                'bind': f'{HOST}:0',
+                'backlog': BACKLOG,
+                'worker_class': 'gthread',
+                'threads': 4,
+                'worker_connections': 2 * BACKLOG,
+                'keepalive': 75,
+                'timeout': 0,  # while others are measured it does not run
+                'loglevel': 'critical',
+                'post_worker_init': announce,
+                'certfile': pem,
+                'keyfile': pem,
+            }
+            for name, value in settings.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            return application
+
+    Application().run()
+
+
+def granian(pem: str | None = None) -> None:
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    port, file = free_port(), Path(pem) if pem else None
+    client = unchecked() if pem else None
+    threading.Thread(target=announce_once_open, args=(port, client), daemon=True).start()
+    Granian(
+        'benchmarks.http_servers:application',
+        HOST,
+        port,
+        interface=Interfaces.WSGI,
+        backlog=BACKLOG,
+        log_enabled=False,
+        ssl_cert=file,
+        ssl_key=file,
+    ).serve()
+
+
+def fastwsgi() -> None:
+    import_fastwsgi()
+    from fastwsgi import server
+
+    server.tcp_nodelay = 1
+    server.init(application, HOST, free_port(), loglevel=0)  # listens
+    print(server.port, flush=True)
+    server.run()
+
+
+def import_fastwsgi() -> None:
+    """Import it where there is no pkg_resources, which new versions of setuptools lack.
+
+    It asks that for its own version.
+    """
+    module: Any = ModuleType('pkg_resources')
+    module.get_distribution = distribution
+    sys.modules.setdefault('pkg_resources', module)
+    import_module('fastwsgi')
+
+
+def bjoern() -> None:
+    import bjoern as theirs
+
+    theirs.listen(application, HOST, 0, listen_backlog=BACKLOG)
+    print(theirs._default_instance[0].getsockname()[1], flush=True)
+    theirs.run()
 
 
 NODE = """
@@ -188,8 +279,12 @@ SERVERS: dict[str, Callable[[], Any]] = {
     'node': node,
     'aiohttp': aiohttp,
     'gevent': gevent,
+    'gunicorn': gunicorn,
+    'granian': granian,
     'fastwsgi': fastwsgi,
+    'bjoern': bjoern,
 }
+PLAIN = ('fastwsgi', 'bjoern')  # these have no TLS
 
 
 def command_of(name: str, pem: str | None = None) -> list[str]:
@@ -199,19 +294,24 @@ def command_of(name: str, pem: str | None = None) -> list[str]:
     return [sys.executable, '-m', 'benchmarks.http_servers', name, *filter(None, [pem])]
 
 
+NEEDS = {
+    'gruvi': 'gruvi_cffi',
+    'gruvi-stdlib': 'gruvi_cffi',
+    'uvicorn': 'uvicorn, httptools, uvloop',
+}
+
+
 def is_there(name: str) -> bool:
     """Return whether the server *name* can be started here."""
-    needs = name
-    if name.startswith('gruvi'):
-        needs = 'gruvi_cffi'
-    elif name == 'uvicorn':
-        needs = 'uvicorn, httptools, uvloop'
     if name == 'node':
         check = ['node', '--version']
+    elif name == 'fastwsgi':
+        code = 'from benchmarks.http_servers import import_fastwsgi; import_fastwsgi()'
+        check = [sys.executable, '-c', code]
     else:
-        check = [sys.executable, '-c', f'import {needs}']
+        check = [sys.executable, '-c', f'import {NEEDS.get(name, name)}']
     try:
-        return subprocess.run(check, capture_output=True, check=False).returncode == 0
+        return subprocess.run(check, capture_output=True, check=False, cwd=TOP).returncode == 0
     except FileNotFoundError:
         return False
 

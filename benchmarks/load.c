@@ -1,10 +1,15 @@
 /* Load for an echo server: many connections, each sends a message, waits until
  * all of it is back, compares every byte, and sends the next.
  *
- *     load ADDRESS CONNECTIONS SIZE SECONDS WARMUP TIMEOUT [RATE]
+ *     load ADDRESS CONNECTIONS SIZE SECONDS WARMUP TIMEOUT [RATE [WORD ...]]
  *
  * ADDRESS is host:port, [host]:port, or the path of a Unix socket (with a '/').
  * SIZE is in bytes, the times are in seconds; TIMEOUT is for one message.
+ * WORD is one of
+ *
+ *     tls, tls1.2, tls1.3  over TLS of any version, or of that
+ *     fresh                a new connection for each message; latency counts from its begin
+ *     resume               those that are new resume a TLS session, once there is one
  *
  * With RATE, so many messages are due per second, each connection's at even
  * intervals, and latency counts from when a message was due. Without it a server
@@ -16,7 +21,6 @@
  * code is 0, 1 if a connection failed, 2 if it could not even start. */
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -25,11 +29,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "latency.h"
+#include "secure.h"
 #include "watch.h"
 
 enum {
@@ -42,13 +47,15 @@ enum {
 
 static const double PROGRESS_EVERY = 0.1; /* seconds */
 
-enum state { CLOSED, CONNECTING, EXCHANGING, RESTING };
+enum state { CLOSED, CONNECTING, SHAKING, EXCHANGING, RESTING };
 enum phase { CONNECT, WARM_UP, MEASURE, FINISH };
 
 static const char *const PHASES[] = {"connecting", "warming", "measuring", "finishing"};
 
 struct connection {
     int fd;
+    SSL *ssl;     /* or NULL */
+    bool resumes; /* a session was offered */
     enum state state;
     bool writing; /* watched for writing */
     unsigned messages;
@@ -58,23 +65,27 @@ struct connection {
 };
 
 struct load {
-    struct sockaddr_storage address;
-    socklen_t address_length;
+    struct address address;
     int connections;
     size_t size;
     double seconds, warmup, timeout;
     double rate; /* messages per second, 0: each as soon as the one before is back */
+    bool tls, fresh, resume;
+    int version;
+    struct secure secure;
 
     struct watch watch;
     struct connection *all;
     char *text, *buffer;
-    int begun, connecting, open, exchanging;
+    int begun, connecting, open, exchanging; /* who shakes hands is still connecting */
 
     enum phase phase;
     double phase_began, next_progress;
     double paced_from;  /* when the first message is due; 0 before that is known */
     uint64_t scheduled; /* messages whose time has come */
     uint64_t requests;  /* in this phase */
+    uint64_t resumed;   /* of the requests measured, those with a session from before */
+    uint64_t refused;   /* those where the server did not want it */
     struct latency latency;
 
     uint64_t measured, errors;
@@ -101,10 +112,13 @@ static bool would_block(void) {
 /* --- what can go wrong with a connection --- */
 
 static void drop(struct load *load, struct connection *connection) {
-    load->connecting -= connection->state == CONNECTING;
+    load->connecting -= connection->state == CONNECTING || connection->state == SHAKING;
     load->exchanging -= connection->state == EXCHANGING;
     load->open -= connection->state == EXCHANGING || connection->state == RESTING;
     connection->state = CLOSED;
+    if (connection->ssl != NULL)
+        secure_end(connection->ssl);
+    connection->ssl = NULL;
     if (connection->fd >= 0) {
         watch_remove(&load->watch, (int) (connection - load->all));
         close(connection->fd);
@@ -130,26 +144,51 @@ static const char *message_of(const struct load *load, const struct connection *
     return load->text + (number * 613u + connection->messages * 131u) % SHIFTS;
 }
 
+static void watch_writing(struct load *load, struct connection *connection, bool writing) {
+    if (writing != connection->writing)
+        watch_set(&load->watch, connection->fd, (int) (connection - load->all), writing);
+    connection->writing = writing;
+}
+
+/* Like send(), but for TLS, too, and SECURE_AGAIN and SECURE_ERROR say what went wrong. */
+static ssize_t transmit(struct connection *connection, const char *data, size_t length) {
+    ssize_t sent;
+
+    if (connection->ssl != NULL)
+        return secure_send(connection->ssl, data, length);
+    sent = send(connection->fd, data, length, 0);
+    return sent >= 0 ? sent : would_block() ? SECURE_AGAIN : SECURE_ERROR;
+}
+
+static ssize_t obtain(struct load *load, struct connection *connection) {
+    ssize_t got;
+
+    if (connection->ssl != NULL)
+        return secure_receive(connection->ssl, load->buffer, BUFFER);
+    got = recv(connection->fd, load->buffer, BUFFER, 0);
+    return got >= 0 ? got : would_block() ? SECURE_AGAIN : SECURE_ERROR;
+}
+
+static const char *reason(const struct connection *connection) {
+    return connection->ssl != NULL ? secure_reason() : strerror(errno);
+}
+
 static void send_more(struct load *load, struct connection *connection) {
     const char *message = message_of(load, connection);
-    bool writing;
 
     while (connection->sent < load->size) {
         ssize_t sent =
-            send(connection->fd, message + connection->sent, load->size - connection->sent, 0);
+            transmit(connection, message + connection->sent, load->size - connection->sent);
 
-        if (sent < 0 && would_block())
+        if (sent == SECURE_AGAIN)
             break;
         if (sent < 0) {
-            fail(load, connection, "could not send: %s", strerror(errno));
+            fail(load, connection, "could not send: %s", reason(connection));
             return;
         }
         connection->sent += sent;
     }
-    writing = connection->sent < load->size;
-    if (writing != connection->writing)
-        watch_set(&load->watch, connection->fd, (int) (connection - load->all), writing);
-    connection->writing = writing;
+    watch_writing(load, connection, connection->sent < load->size);
 }
 
 /* When the connection's next message is to be sent. */
@@ -160,7 +199,8 @@ static double due(const struct load *load, const struct connection *connection) 
 }
 
 static void send_next(struct load *load, struct connection *connection, double time) {
-    connection->since = load->rate > 0 ? due(load, connection) : time;
+    if (!load->fresh)
+        connection->since = load->rate > 0 ? due(load, connection) : time;
     connection->sent_at = time;
     connection->messages++;
     connection->sent = connection->got = 0;
@@ -172,15 +212,27 @@ static void rest(struct load *load, struct connection *connection) {
     load->exchanging--;
 }
 
+static void begin(struct load *load, struct connection *connection);
+
 static void complete(struct load *load, struct connection *connection) {
     double time = now();
 
     load->requests++;
-    if (load->phase == MEASURE)
+    if (load->phase == MEASURE) {
         latency_add(&load->latency, time - connection->since);
+        if (connection->ssl != NULL && SSL_session_reused(connection->ssl))
+            load->resumed++;
+        else if (connection->resumes)
+            load->refused++;
+    }
     if (load->phase == FINISH || (load->rate > 0 && due(load, connection) > time))
         rest(load, connection);
-    else
+    else if (load->fresh) {
+        if (load->resume)
+            secure_keep(&load->secure, connection->ssl);
+        drop(load, connection);
+        begin(load, connection);
+    } else
         send_next(load, connection, time);
 }
 
@@ -213,12 +265,12 @@ static void compare(struct load *load, struct connection *connection, size_t len
 }
 
 static void receive(struct load *load, struct connection *connection) {
-    ssize_t length = recv(connection->fd, load->buffer, BUFFER, 0);
+    ssize_t length = obtain(load, connection);
 
-    if (length < 0 && would_block())
+    if (length == SECURE_AGAIN)
         return;
     if (length < 0)
-        fail(load, connection, "could not receive: %s", strerror(errno));
+        fail(load, connection, "could not receive: %s", reason(connection));
     else if (length == 0)
         fail(load, connection, "closed by the server after %zu of %zu bytes", connection->got,
              load->size);
@@ -231,7 +283,7 @@ static void receive(struct load *load, struct connection *connection) {
 /* --- connecting --- */
 
 static void begin(struct load *load, struct connection *connection) {
-    int family = load->address.ss_family, one = 1;
+    int family = load->address.name.ss_family, one = 1;
 
     connection->fd = socket(family, SOCK_STREAM, 0);
     connection->state = CONNECTING;
@@ -244,7 +296,8 @@ static void begin(struct load *load, struct connection *connection) {
     fcntl(connection->fd, F_SETFL, O_NONBLOCK);
     if (family != AF_UNIX)
         setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (connect(connection->fd, (struct sockaddr *) &load->address, load->address_length) < 0 &&
+    if (connect(connection->fd, (struct sockaddr *) &load->address.name, load->address.length) <
+            0 &&
         errno != EINPROGRESS) {
         fail(load, connection, "could not connect: %s", strerror(errno));
         return;
@@ -252,6 +305,30 @@ static void begin(struct load *load, struct connection *connection) {
     connection->writing = true;
     if (watch_add(&load->watch, connection->fd, (int) (connection - load->all), true) < 0)
         fail(load, connection, "could not watch a socket: %s", strerror(errno));
+}
+
+/* The first message may be sent. */
+static void establish(struct load *load, struct connection *connection) {
+    connection->state = EXCHANGING;
+    load->connecting--;
+    load->exchanging++;
+    load->open++;
+    if (load->rate > 0) {
+        watch_writing(load, connection, false);
+        rest(load, connection);
+    } else
+        send_next(load, connection, now());
+}
+
+static void shake(struct load *load, struct connection *connection) {
+    ssize_t result = secure_shake(connection->ssl);
+
+    if (result > 0)
+        establish(load, connection);
+    else if (result == SECURE_AGAIN)
+        watch_writing(load, connection, SSL_want_write(connection->ssl));
+    else
+        fail(load, connection, "could not shake hands: %s", secure_reason());
 }
 
 static void connected(struct load *load, struct connection *connection) {
@@ -263,16 +340,17 @@ static void connected(struct load *load, struct connection *connection) {
         fail(load, connection, "could not connect: %s", strerror(error));
         return;
     }
-    connection->state = EXCHANGING;
-    load->connecting--;
-    load->exchanging++;
-    load->open++;
-    if (load->rate > 0) {
-        watch_set(&load->watch, connection->fd, (int) (connection - load->all), false);
-        connection->writing = false;
-        rest(load, connection);
-    } else
-        send_next(load, connection, now());
+    if (!load->tls) {
+        establish(load, connection);
+        return;
+    }
+    connection->state = SHAKING;
+    connection->resumes = load->secure.session != NULL;
+    connection->ssl = secure_start(&load->secure, connection->fd);
+    if (connection->ssl == NULL)
+        fail(load, connection, "could not begin TLS: %s", secure_reason());
+    else
+        shake(load, connection);
 }
 
 /* --- phases --- */
@@ -301,7 +379,8 @@ static void enter_phase(struct load *load, enum phase phase, double time) {
 static void next_phase(struct load *load, double time) {
     double elapsed = time - load->phase_began;
 
-    if (load->phase == CONNECT && load->begun == load->connections && load->connecting == 0) {
+    if (load->phase == CONNECT && load->begun == load->connections &&
+        (load->connecting == 0 || load->fresh)) {
         load->paced_from = time;
         enter_phase(load, WARM_UP, time);
     } else if (load->phase == WARM_UP && elapsed >= load->warmup)
@@ -317,7 +396,7 @@ static void fail_late_ones(struct load *load, double time) {
         if (connection->state == CLOSED || connection->state == RESTING ||
             time - connection->sent_at < load->timeout)
             continue;
-        if (connection->state == CONNECTING)
+        if (connection->state == CONNECTING || connection->state == SHAKING)
             fail(load, connection, "could not connect in %g seconds", load->timeout);
         else
             fail(load, connection, "only %zu of %zu bytes came back in %g seconds", connection->got,
@@ -332,14 +411,16 @@ static void turn(struct load *load) {
         struct ready *ready = &load->watch.ready[i];
         struct connection *connection = &load->all[ready->number];
 
-        if (connection->state == CONNECTING) {
+        if (connection->state == CONNECTING)
             connected(load, connection);
-            continue;
+        else if (connection->state == SHAKING)
+            shake(load, connection);
+        else {
+            if (ready->writable)
+                send_more(load, connection);
+            if (ready->readable && connection->state != CLOSED)
+                receive(load, connection);
         }
-        if (ready->writable)
-            send_more(load, connection);
-        if (ready->readable && connection->state != CLOSED)
-            receive(load, connection);
     }
 }
 
@@ -347,7 +428,7 @@ static void run(struct load *load) {
     double time = now();
 
     enter_phase(load, CONNECT, time);
-    while (load->phase != FINISH || load->exchanging > 0) {
+    while (load->phase != FINISH || load->exchanging + load->connecting > 0) {
         while (load->begun < load->connections && load->connecting < BATCH)
             begin(load, &load->all[load->begun++]);
         if (load->begun == load->connections && load->connecting + load->open == 0)
@@ -371,45 +452,13 @@ static void report(const struct load *load) {
     printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, ",
            latency_quantile(&load->latency, 0.5), latency_quantile(&load->latency, 0.99),
            latency_quantile(&load->latency, 0.999));
+    printf("\"resumed\": %llu, \"refused\": %llu, ", (unsigned long long) load->resumed,
+           (unsigned long long) load->refused);
     printf("\"errors\": %llu, \"first_error\": \"%s\"}\n", (unsigned long long) load->errors,
            load->first_error);
 }
 
 /* --- options --- */
-
-static void parse_path(struct load *load, const char *path) {
-    struct sockaddr_un *address = (struct sockaddr_un *) &load->address;
-
-    if (strlen(path) >= sizeof address->sun_path)
-        refuse("the path is too long for a Unix socket");
-    address->sun_family = AF_UNIX;
-    memcpy(address->sun_path, path, strlen(path) + 1);
-    load->address_length = sizeof *address;
-}
-
-static void parse_address(struct load *load, char *text) {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
-    char *colon = strrchr(text, ':');
-    int code;
-
-    if (strchr(text, '/') != NULL) {
-        parse_path(load, text);
-        return;
-    }
-    if (colon == NULL)
-        refuse("ADDRESS must be host:port or a path");
-    *colon = '\0';
-    if (text[0] == '[' && colon[-1] == ']') {
-        colon[-1] = '\0';
-        text++;
-    }
-    code = getaddrinfo(text, colon + 1, &hints, &found);
-    if (code != 0)
-        refuse(gai_strerror(code));
-    memcpy(&load->address, found->ai_addr, found->ai_addrlen);
-    load->address_length = found->ai_addrlen;
-    freeaddrinfo(found);
-}
 
 static double parse_number(const char *text, double least) {
     char *end;
@@ -418,6 +467,43 @@ static double parse_number(const char *text, double least) {
     if (*text == '\0' || *end != '\0' || !(value >= least && value <= 1e9))
         refuse("what follows ADDRESS are numbers, CONNECTIONS and SIZE from 1");
     return value;
+}
+
+static void parse_word(struct load *load, const char *word) {
+    if (strncmp(word, "tls", 3) == 0)
+        load->tls = true;
+    if (strcmp(word, "tls1.2") == 0)
+        load->version = TLS1_2_VERSION;
+    else if (strcmp(word, "tls1.3") == 0)
+        load->version = TLS1_3_VERSION;
+    else if (strcmp(word, "fresh") == 0)
+        load->fresh = true;
+    else if (strcmp(word, "resume") == 0)
+        load->resume = true;
+    else if (strcmp(word, "tls") != 0)
+        refuse("what follows RATE are tls, tls1.2, tls1.3, fresh and resume");
+}
+
+static void parse(struct load *load, int argc, char **argv) {
+    const char *wrong;
+
+    if (argc < 7)
+        refuse("usage: load ADDRESS CONNECTIONS SIZE SECONDS WARMUP TIMEOUT [RATE [WORD ...]]");
+    wrong = address_parse(&load->address, argv[1]);
+    if (wrong != NULL)
+        refuse(wrong);
+    load->connections = (int) parse_number(argv[2], 1);
+    load->size = (size_t) parse_number(argv[3], 1);
+    load->seconds = parse_number(argv[4], 0);
+    load->warmup = parse_number(argv[5], 0);
+    load->timeout = parse_number(argv[6], 0);
+    load->rate = argc > 7 ? parse_number(argv[7], 0) : 0;
+    for (int i = 8; i < argc; i++)
+        parse_word(load, argv[i]);
+    if (load->fresh && load->rate > 0)
+        refuse("a new connection for each message has no RATE");
+    if (load->resume && !load->tls)
+        refuse("only TLS has sessions");
 }
 
 static void fill(char *text, size_t length) {
@@ -434,15 +520,9 @@ static void fill(char *text, size_t length) {
 int main(int argc, char **argv) {
     static struct load load;
 
-    if (argc != 7 && argc != 8)
-        refuse("usage: load ADDRESS CONNECTIONS SIZE SECONDS WARMUP TIMEOUT [RATE]");
-    parse_address(&load, argv[1]);
-    load.connections = (int) parse_number(argv[2], 1);
-    load.size = (size_t) parse_number(argv[3], 1);
-    load.seconds = parse_number(argv[4], 0);
-    load.warmup = parse_number(argv[5], 0);
-    load.timeout = parse_number(argv[6], 0);
-    load.rate = argc == 8 ? parse_number(argv[7], 0) : 0;
+    parse(&load, argc, argv);
+    if (load.tls && !secure_open(&load.secure, load.version))
+        refuse(secure_reason());
     load.all = calloc(load.connections, sizeof *load.all);
     load.text = malloc(load.size + SHIFTS);
     load.buffer = malloc(BUFFER);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,6 +24,9 @@ class Load:
     warmup: float = 0.3
     timeout: float = 10.0
     rate: float = 0  # messages due per second, or each as soon as the one before is back
+    tls: str = ''  # tls, tls1.2 or tls1.3
+    fresh: bool = False  # a new connection for each message
+    resume: bool = False  # with a TLS session from before
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,10 @@ def measure(server: Server, load: Load, show: Callable[[Progress], object] = ign
         )
     if not figures['requests']:
         raise BenchmarkError(f'{server.name} answered nothing in {load.seconds} seconds')
+    if load.resume and (figures['refused'] or not figures['resumed']):
+        raise BenchmarkError(
+            f'{server.name}: {figures["resumed"]} of {figures["requests"]} sessions were resumed'
+        )
     return Round(
         requests_per_second=figures['requests'] / figures['seconds'],
         cpu_us=meter.cpu_seconds() / figures['requests'] * 1e6,
@@ -107,7 +115,9 @@ def run_load(
     :raises BenchmarkError: the generator could not start.
     """
     numbers = (load.connections, load.size, load.seconds, load.warmup, load.timeout, load.rate)
-    command = [str(compiled('load')), address, *map(str, numbers)]
+    words = [load.tls, 'fresh' if load.fresh else '', 'resume' if load.resume else '']
+    program = str(compiled('load', libraries=('openssl',)))
+    command = [program, address, *map(str, numbers), *filter(None, words)]
     messages: list[str] = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -134,20 +144,25 @@ def _take_line(line: str, show: Callable[[Progress], object], messages: list[str
     show(Progress(phase, float(seconds), int(connections), int(requests)))
 
 
-def bytes_per_connection(server: Server, connections: int) -> float:
+Ask = Callable[[int], socket.socket]  # opens a connection to a port and has something answered
+
+
+def bytes_per_connection(server: Server, connections: int, ask: Ask | None = None) -> float:
     """Return what an idle connection costs *server* in memory of its own.
 
-    Each connection has echoed one byte, so that the server has certainly taken it and whatever
-    serves it has run. One that comes first and goes pays for what is imported or made only once.
+    Something has been answered on each connection, by default one byte echoed, so that the server
+    has certainly taken it and whatever serves it has run. One that comes first and goes pays for
+    what is imported or made only once.
 
     :raises BenchmarkError: the server ended or a connection failed.
     """
+    ask = ask or echoed(1)
     try:
-        _echo_one_byte(server.port).close()
+        ask(server.port).close()
         before = server.unique_bytes()
         with ExitStack() as stack:
             for _ in range(connections):
-                stack.enter_context(_echo_one_byte(server.port))
+                stack.enter_context(ask(server.port))
             after = server.unique_bytes()
     except OSError as exc:
         server.check_soon()
@@ -155,13 +170,24 @@ def bytes_per_connection(server: Server, connections: int) -> float:
     return (after - before) / connections
 
 
-def _echo_one_byte(port: int) -> socket.socket:
-    sock = socket.create_connection(('127.0.0.1', port), timeout=PATIENCE)
-    try:
-        sock.sendall(b'x')
-        if sock.recv(1) != b'x':
-            raise ConnectionError('the byte did not come back')
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+def echoed(size: int, context: ssl.SSLContext | None = None) -> Ask:
+    """Return what has *size* bytes echoed by a new connection, over TLS if there is a *context*."""
+
+    def ask(port: int) -> socket.socket:
+        sock = socket.create_connection(('127.0.0.1', port), timeout=PATIENCE)
+        try:
+            if context is not None:
+                sock = context.wrap_socket(sock)
+            sock.sendall(bytes(size))
+            missing = size
+            while missing > 0:
+                data = sock.recv(missing)
+                if not data:
+                    raise ConnectionError(f'{missing} of {size} bytes did not come back')
+                missing -= len(data)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    return ask

@@ -1,7 +1,8 @@
-"""An echo server in a process of its own, watched from outside.
+"""A server in a process of its own, watched from outside.
 
 CPU time and memory are read by the operating system's means, so that a server in C and one in
-Python are measured alike.
+Python are measured alike; those of its workers, if it has any by the time that it names its port,
+count as its own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -29,12 +30,15 @@ SPARE_FDS = 100  # beside one for each connection
 C_SERVER = 'libuv'
 
 
+STILL = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+
+
 class BenchmarkError(Exception):
     """What was to be measured did not work, so there is no figure."""
 
 
 class Server:
-    """An echo server in its own process."""
+    """A server in its own process, or in several."""
 
     def __init__(self, name: str, command: list[str] | None = None) -> None:
         """Start it. *command* prints the port that it listens on."""
@@ -49,12 +53,13 @@ class Server:
                 stderr=self._stderr,
                 text=True,
             )
-            self._info = psutil.Process(self._process.pid)
+            self._family = [psutil.Process(self._process.pid)]
             stack.callback(self._end)
             assert self._process.stdin is not None and self._process.stdout is not None
             stack.enter_context(self._process.stdin)
             self._stdout = stack.enter_context(self._process.stdout)
             self.port = self._read_port()
+            self._family += self._family[0].children(recursive=True)
             self._opened = stack.pop_all()
 
     def _read_port(self) -> int:
@@ -99,39 +104,46 @@ class Server:
         :raises BenchmarkError: it has ended.
         """
         self.check()
-        self._info.resume()
+        self._resume()
         try:
             yield self
         finally:
             with suppress(psutil.Error):
                 self._suspend()
 
+    def _resume(self) -> None:
+        for process in reversed(self._family):  # no parent misses a child that does not answer
+            with suppress(psutil.NoSuchProcess):  # the next figure that is asked for tells
+                process.resume()
+
     def _suspend(self) -> None:
-        self._info.suspend()
-        while self._info.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+        for process in self._family:
+            process.suspend()
+        while not all(process.status() in STILL for process in self._family):
             time.sleep(0.001)
 
     def cpu_seconds(self) -> float:
         """Return the CPU time it has used, user and system."""
-        self.check()
-        if sys.platform == 'linux':  # where the others count in steps of 10 ms
-            return time.clock_gettime(~self._process.pid << 3 | 2)  # as clock_getcpuclockid(3)
-        times = self._info.cpu_times()
-        return times.user + times.system
+        return sum(_cpu_seconds(process) for process in self._members())
 
     def resident_bytes(self) -> int:
         """Return the memory that it has, or on Linux the most that it has had."""
-        self.check()
-        with suppress(OSError), open(f'/proc/{self._process.pid}/status') as status:
-            for line in status:
-                if line.startswith('VmHWM:'):
-                    return int(line.split()[1]) * 1024
-        return int(self._info.memory_info().rss)
+        return sum(_resident_bytes(process) for process in self._members())
 
     def unique_bytes(self) -> int:
-        """Return the memory that only this process uses."""
+        """Return the memory that only this server uses."""
+        return sum(process.memory_full_info().uss for process in self._members())
+
+    def _members(self) -> Sequence[psutil.Process]:
+        """Return its processes.
+
+        :raises BenchmarkError: one of them has ended.
+        """
         self.check()
-        return int(self._info.memory_full_info().uss)
+        for process in self._family[1:]:
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                raise BenchmarkError(f'{self.name} has lost a worker{self._last_words()}')
+        return self._family
 
     def descriptors(self) -> int:
         """Return how many file descriptors it has open."""
@@ -140,17 +152,34 @@ class Server:
 
     def _end(self) -> None:
         self._process.terminate()
-        with suppress(psutil.Error):
-            self._info.resume()  # one that is stopped hears of nothing
+        self._resume()  # one that is stopped hears of nothing
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        for process in self._family[1:]:
+            with suppress(psutil.Error):
+                process.kill()
 
     def close(self) -> None:
         """Kill it. Does nothing if it has ended."""
         self._opened.close()
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    if sys.platform == 'linux':  # where the others count in steps of 10 ms
+        return time.clock_gettime(~process.pid << 3 | 2)  # as clock_getcpuclockid(3)
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    with suppress(OSError), open(f'/proc/{process.pid}/status') as status:
+        for line in status:
+            if line.startswith('VmHWM:'):
+                return int(line.split()[1]) * 1024
+    return int(process.memory_info().rss)
 
 
 def command_of(name: str, busy: bool = False) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from . import core, http, http_clients
+from . import core, http, http_clients, tls
 from .figures import Case, Figures, read, size_name
 
 TOP = Path(__file__).parent.parent
@@ -37,6 +37,13 @@ NAMES = {
     'gruvi-stream@pypy': 'gruvi_cffi Stream on PyPy',
     'asyncio-protocol@pypy': 'asyncio Protocol on PyPy',
     'asyncio-streams@pypy': 'asyncio streams on PyPy',
+}
+TLS_PARTS = {
+    'echo': 'Echo over TLS',
+    'https': 'HTTPS',
+    'handshakes': 'New connections',
+    'bulk': 'One connection',
+    'idle': 'Idle',
 }
 LIBRARIES = ('gruvi_cffi', 'asyncio', 'gevent')
 HEAD = (
@@ -156,11 +163,16 @@ def core_for_docs(results: dict[str, Any]) -> str:
     return list_table('Time of each', core.HEAD, core.rows(results['costs']))
 
 
-def http_for_docs(figures: http.Figures) -> str:
+def http_for_docs(results: http.Results) -> str:
     """Return the tables of what benchmarks.http has written."""
-    return ''.join(
-        list_table(title, http.HEAD, http.rows(measured)) for title, measured in figures.items()
+    text = ''.join(
+        list_table(title, http.HEAD, http.lines(measured))
+        for title, measured in results.cases.items()
     )
+    if results.idle:
+        title = 'Memory of an idle connection'
+        text += list_table(title, http.IDLE_HEAD, http.idle_lines(results.idle))
+    return text
 
 
 def http_clients_for_docs(figures: http_clients.Figures) -> str:
@@ -171,14 +183,30 @@ def http_clients_for_docs(figures: http_clients.Figures) -> str:
     )
 
 
-def http_for_readme(figures: http.Figures) -> str:
+def http_for_readme(results: http.Results) -> str:
     """Return the table of the servers that answer 64 connections in a few bytes."""
-    return markdown(http.HEAD, http.rows(figures['hello, 64 connections']))
+    return markdown(http.HEAD, http.lines(results.cases['hello, 64 connections']))
 
 
 def http_clients_for_readme(figures: http_clients.Figures) -> str:
     """Return the table of the clients with 64 connections."""
     return markdown(http_clients.HEAD, http_clients.rows(figures['13b, 64 connections']))
+
+
+def tls_for_docs(results: tls.Results) -> str:
+    """Return the tables of what benchmarks.tls has written."""
+    return ''.join(
+        list_table(f'{TLS_PARTS[part]}: {title}', heading, lines)
+        for part, title, heading, lines in tls.tables(results)
+    )
+
+
+def tls_for_readme(results: tls.Results) -> str:
+    """Return the table of the servers that answer by HTTPS."""
+    ((heading, lines),) = [
+        (heading, lines) for part, _, heading, lines in tls.tables(results) if part == 'https'
+    ]
+    return markdown(heading, lines)
 
 
 def _wall(rounds: list[dict[str, float]]) -> float:
@@ -226,6 +254,9 @@ def main() -> int:
     clients = http_clients.load(RESULTS / 'http_clients.json')
     replace(PERFORMANCE, 'http_clients', http_clients_for_docs(clients))
     replace(TOP / 'README.md', 'http_clients', http_clients_for_readme(clients))
+    secure = tls.load(RESULTS / 'tls.json')
+    replace(PERFORMANCE, 'tls', tls_for_docs(secure))
+    replace(TOP / 'README.md', 'tls', tls_for_readme(secure))
     return 0
 
 

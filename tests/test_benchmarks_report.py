@@ -172,7 +172,7 @@ def test_a_server_sleeps_until_it_is_measured():
         server.sleep()
         with server.awake():
             assert measure(server, Load(1, 64, 0.1)).requests_per_second > 0
-        assert server._info.status() == 'stopped'
+        assert server._family[0].status() == 'stopped'
 
 
 @pytest.mark.parametrize(

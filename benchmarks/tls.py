@@ -1,0 +1,275 @@
+"""TLS compared: ``python -m benchmarks.tls``.
+
+Echo servers, HTTPS servers, new connections, many bytes over one connection, and what an idle
+connection weighs. Rounds are interleaved, and servers sleep while others are measured; see
+rounds.py. All speak what OpenSSL chooses by default, TLS 1.3 with AES-256-GCM, with a certificate
+of P-256.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from . import http, tls_bulk
+from .about import about, duration, target, whole
+from .compiler import CompileError
+from .figures import size_name
+from .http_servers import is_there, unchecked
+from .measure import Ask, Load, bytes_per_connection, echoed, measure
+from .micro_rounds import interleave
+from .process import BenchmarkError, Server, raise_fd_limit
+from .servers import missing_library
+from .tables import Column, head, rows, show
+from .tls_servers import BULK, NODE_SERVER, SERVERS, command_of
+
+CONNECTIONS = 100
+SIZES = (1024, 65536)  # bytes
+AT_ONCE = 16  # new connections
+ECHOED = (1, 65536)  # bytes, before a connection is idle
+VERSIONS = ('tls1.3', 'tls1.2')
+QUICK = {'rounds': 3, 'seconds': 0.5, 'bulk': BULK >> 3, 'idle': 200, 'sizes': [1024]}
+OURS = ('gruvi-protocol', 'gruvi', tls_bulk.PAIRS[1])  # each stands in other tables
+
+Figures = dict[str, float]  # of one round
+Measured = dict[str, list[Figures]]  # server
+
+
+@dataclass
+class Results:
+    """The rounds of each part and case, and what failed."""
+
+    parts: dict[str, dict[str, Measured]] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+
+def column(title: str, form: str, figure: str, unit: float = 1) -> Column[Figures]:
+    return Column(title, form, lambda each: each[figure] / unit)
+
+
+_CPU = column('CPU µs', '{:.1f}', 'cpu_us')
+COLUMNS: dict[str, tuple[Column[Figures], ...]] = {
+    'echo': (
+        column('echoes/s', '{:,.0f}', 'requests_per_second'),
+        _CPU,
+        column('p99 ms', '{:.1f}', 'p99_us', 1000),
+        column('peak MiB', '{:.0f}', 'peak_bytes', 2**20),
+    ),
+    'https': (
+        column('requests/s', '{:,.0f}', 'requests_per_second'),
+        _CPU,
+        column('p99 ms', '{:.1f}', 'p99_us', 1000),
+        column('peak MiB', '{:.0f}', 'peak_bytes', 2**20),
+    ),
+    'handshakes': (
+        column('connections/s', '{:,.0f}', 'requests_per_second'),
+        _CPU,
+        column('p99 ms', '{:.1f}', 'p99_us', 1000),
+    ),
+    'bulk': (
+        column('MiB/s', '{:,.0f}', 'bytes_per_second', 2**20),
+        column('CPU s/GiB', '{:.2f}', 'cpu_seconds'),
+    ),
+    'idle': (column('KiB', '{:.1f}', 'bytes', 1024),),
+}
+ORDER = {'bulk': COLUMNS['bulk'][1], 'idle': COLUMNS['idle'][0]}  # others by their CPU time
+
+
+class Run:
+    """One run of all that *options* ask for."""
+
+    def __init__(self, options: argparse.Namespace, console: Console, stack: ExitStack) -> None:
+        self.options = options
+        self.results = Results()
+        self.console = console
+        self._stack = stack
+        self.pem = http.certificate(stack.enter_context(tempfile.TemporaryDirectory()))
+        self.names = [name for name in options.servers if can_start(name)]
+
+    def start(self, what: str) -> dict[str, Server]:
+        """Return all servers that do *what*, asleep."""
+        servers = {}
+        for name in self.names:
+            server = Server(name, command_of(name, self.pem, what, self.options.bulk))
+            servers[name] = self._stack.enter_context(closing(server))
+            server.sleep()
+        return servers
+
+    def case(self, part: str, title: str, names: Sequence[str], act: Callable[[str], Any]) -> None:
+        """Have *act* measure each of *names* in turn. One that fails has no figures."""
+        self.console.print(f'{part}: {title} ...', highlight=False)
+        measured: Measured = {name: [] for name in names}
+
+        def note(name: str) -> None:
+            if name not in measured:
+                return
+            try:
+                measured[name].append(asdict(act(name)))
+            except BenchmarkError as error:
+                del measured[name]
+                self.results.errors.append(f'{part}, {title}: {error}')
+
+        interleave(names, self.options.rounds, note)
+        self.results.parts.setdefault(part, {})[title] = measured
+
+
+def echo(run: Run) -> None:
+    servers = run.start('echo')
+    for size in run.options.sizes:
+        load = Load(CONNECTIONS, size, run.options.seconds, tls='tls')
+        title = f'{size_name(size)}, {CONNECTIONS} connections'
+        run.case('echo', title, run.names, _loading(servers, load))
+
+
+def _loading(servers: dict[str, Server], load: Load) -> Callable[[str], Any]:
+    def act(name: str) -> Any:
+        with servers[name].awake() as server:
+            return measure(server, load)
+
+    return act
+
+
+def https(run: Run) -> None:
+    """Have benchmarks.http measure its servers."""
+    names = run.options.https
+    options = http.parse(
+        f'--tls --cases hello --connections {http.MOST_COMPARED} --rounds {run.options.rounds} '
+        f'--seconds {run.options.seconds} --idle 0 --servers {" ".join(names)}'.split()
+    )
+    found = http.run(options, run.console)
+    run.results.errors += [f'https, {error}' for error in found.errors]
+    run.results.parts['https'] = {
+        title: {name: [asdict(each) for each in rounds] for name, rounds in measured.items()}
+        for title, measured in found.cases.items()
+    }
+
+
+def handshakes(run: Run) -> None:
+    """Measure connections that are made, echo one byte, and end."""
+    servers = run.start('echo')
+    for version in VERSIONS:
+        for resume in (False, True):
+            load = Load(AT_ONCE, 1, run.options.seconds, tls=version, fresh=True, resume=resume)
+            title = f'TLS {version[3:]}, {"resumed" if resume else "full"}'
+            run.case('handshakes', title, run.names, _loading(servers, load))
+
+
+def bulk(run: Run) -> None:
+    size = run.options.bulk
+    for what, title in (('sink', 'taken by a server'), ('source', 'sent by a server')):
+        servers = run.start(what)
+
+        def act(name: str, servers: dict[str, Server] = servers, what: str = what) -> Any:
+            with servers[name].awake() as server:
+                return tls_bulk.measure(server, what, size)
+
+        run.case('bulk', title, run.names, act)
+    if tls_bulk.OURS in run.names:
+        pairs = tls_bulk.PAIRS
+        run.case('bulk', 'both ends', pairs, lambda name: tls_bulk.pair(name, size, run.pem))
+
+
+@dataclass(frozen=True)
+class Weight:
+    bytes: float
+
+
+def idle(run: Run) -> None:
+    """Weigh idle connections, those of a fresh server each time."""
+    for size in ECHOED:
+        ask = echoed(size, unchecked())
+
+        def act(name: str, ask: Ask = ask) -> Weight:
+            with closing(Server(name, command_of(name, run.pem))) as server:
+                return Weight(bytes_per_connection(server, run.options.idle, ask))
+
+        run.case('idle', f'{size_name(size)} echoed', run.names, act)
+
+
+PARTS: dict[str, Callable[[Run], None]] = {
+    'echo': echo, 'https': https, 'handshakes': handshakes, 'bulk': bulk, 'idle': idle
+}  # fmt: skip
+
+
+def tables(results: Results) -> list[tuple[str, str, list[str], list[list[str]]]]:
+    """Return part, title, head and lines of each table; who needs the least comes first."""
+    found = []
+    for part, cases in results.parts.items():
+        columns, order = COLUMNS[part], ORDER.get(part, _CPU)
+        for title, measured in cases.items():
+            ours = next((name for name in OURS if name in measured), '')
+            found.append((part, title, head(columns), rows(measured, columns, ours, order)))
+    return found
+
+
+def as_json(results: Results, arguments: Sequence[str]) -> str:
+    return json.dumps({**about(arguments), **asdict(results)}, indent=1)
+
+
+def load(path: Path) -> Results:
+    """Return what was written by ``as_json()``."""
+    known = json.loads(path.read_text())
+    return Results(known['parts'], known['errors'])
+
+
+def can_start(name: str) -> bool:
+    """Return whether the server *name* can be started here."""
+    if name == NODE_SERVER:
+        return is_there(name)
+    return missing_library(name) is None
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.tls')
+    parser.description = (__doc__ or '').partition('\n')[0]
+    names, web = [*SERVERS, NODE_SERVER], http.servers_for(tls=True)
+    parser.add_argument('--parts', nargs='+', choices=PARTS, default=list(PARTS))
+    parser.add_argument('--servers', nargs='+', choices=names, default=names, metavar='NAME')
+    parser.add_argument('--https', nargs='+', choices=web, default=web, metavar='NAME')
+    parser.add_argument('--sizes', nargs='+', type=whole, default=SIZES, metavar='BYTES')
+    parser.add_argument('--rounds', type=whole, default=5, metavar='N')
+    parser.add_argument('--seconds', type=duration, default=1.0, help='of each round')
+    parser.add_argument('--bulk', type=whole, default=BULK, metavar='BYTES')
+    parser.add_argument(
+        '--idle', type=whole, default=1000, metavar='CONNECTIONS', help='how many to weigh'
+    )
+    parser.add_argument('--json', type=target, metavar='FILE', help='write all figures to FILE')
+    parser.add_argument('--quick', action='store_true', help='less of all, unless told otherwise')
+    if '--quick' in arguments:
+        parser.set_defaults(**QUICK)
+    parser.epilog = f'servers: {", ".join(names)}; of HTTPS: {", ".join(web)}'
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    options, console = _parse(given), Console()
+    try:
+        raise_fd_limit(options.idle)
+        with ExitStack() as stack:
+            run = Run(options, console, stack)
+            for part in options.parts:
+                PARTS[part](run)
+    except (BenchmarkError, CompileError) as error:
+        console.print(str(error), style='red', markup=False, highlight=False)
+        return 1
+    for part, title, heading, lines in tables(run.results):
+        show(f'{part}: {title}', heading, lines, console)
+    for text in run.results.errors:
+        console.print(text, style='red', markup=False, highlight=False)
+    if options.json:
+        options.json.write_text(as_json(run.results, given))
+    return 1 if run.results.errors else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
