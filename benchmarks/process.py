@@ -148,7 +148,7 @@ class Server:
     def descriptors(self) -> int:
         """Return how many file descriptors it has open."""
         self.check()
-        return int(self._info.num_fds())
+        return sum(process.num_fds() for process in self._members())
 
     def _end(self) -> None:
         self._process.terminate()
