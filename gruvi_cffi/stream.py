@@ -145,8 +145,8 @@ class StreamServer(Server):
         self._closers: set[Any] = set()  # fibers that are in close()
 
     def connection_made(self, transport: Transport, protocol: Any) -> None:
-        # It runs in the next turn, when the stream is there.
-        self._handlers[transport] = spawn(self._serve, transport, protocol)
+        # It runs in the next turn, when the stream is there. A bound method would wait with it.
+        self._handlers[transport] = spawn(type(self)._serve, self, transport, protocol)
 
     def connection_lost(
         self, transport: Transport, protocol: Any, exc: Exception | None = None
