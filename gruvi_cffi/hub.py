@@ -351,7 +351,7 @@ class Hub:
             self._poll()
         finally:
             sections.pop(self.thread, None)
-        if self.timers.heap:
+        if self.timers.heap or self.timers.new:
             self._run_timers()
         if rising:
             ready.extend(rising)

@@ -1,5 +1,6 @@
 import gc
 import logging
+import random
 import socket
 import threading
 import time
@@ -282,10 +283,35 @@ def test_cancelled_timers_do_not_pile_up():
     keep = [hub.call_later(1000, print) for _ in range(10)]
     for _ in range(10_000):
         hub.call_later(1000, print).cancel()
-    assert len(hub.timers.heap) < 200
+    assert len(hub.timers.heap) + len(hub.timers.new) < 1000
     assert len(hub.timers) == 10
     for timer in keep:
         timer.cancel()
+
+
+def test_many_timers_run_in_the_order_of_their_times_but_those_that_were_cancelled():
+    hub = get_hub()
+    now = hub.time()
+    order = list(range(3000))
+    random.Random(7).shuffle(order)
+    called = []
+    timers = {number: hub.call_at(now + number * 1e-6, called.append, number) for number in order}
+    for number in order[:1500]:
+        timers[number].cancel()
+    while len(called) < 1500:
+        sleep(0.001)
+    sleep(0)
+    assert called == sorted(order[1500:])
+    assert len(hub.timers) == 0
+
+
+def test_behind_a_cancelled_timer_the_next_one_is_in_time():
+    hub = get_hub()
+    with switch_back() as switcher:
+        hub.call_later(0.001, print).cancel()
+        hub.call_later(0.002, switcher)
+        hub.switch()
+    assert hub.timers.nearest() is None
 
 
 def test_an_exception_of_a_timer_is_logged_and_the_next_one_runs(caplog):

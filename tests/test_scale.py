@@ -235,6 +235,38 @@ def test_when_all_of_a_group_fail_each_is_cancelled_once():
     assert counted == [1]
 
 
+class Time(float):
+    """A time that counts how often it is compared."""
+
+    count = 0
+
+    __hash__ = None
+
+    def __lt__(self, other):
+        Time.count += 1
+        return float(self) < other
+
+    def __gt__(self, other):
+        Time.count += 1
+        return float(self) > other
+
+    def __eq__(self, other):
+        Time.count += 1
+        return float(self) == other
+
+
+def test_a_timer_that_is_cancelled_soon_is_not_compared_with_those_that_are_pending():
+    hub = get_hub()
+    now = hub.time()
+    pending = [hub.call_at(now + 1000 + number, int) for number in range(10_000)]
+    Time.count = 0
+    for number in range(1000):
+        hub.call_at(Time(now + 900 - number), int).cancel()
+    for timer in pending:
+        timer.cancel()
+    assert Time.count < 5000
+
+
 # What is given back.
 
 

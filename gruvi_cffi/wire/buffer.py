@@ -99,7 +99,7 @@ class ByteBuffer:
         while index < len(self._chunks):
             chunk = self._chunks[index]
             start = self._start if index == 0 else 0
-            at = (self._tail + chunk[start : start + overlap]).find(delim)
+            at: int = (self._tail + chunk[start : start + overlap]).find(delim)
             if at >= 0:
                 return before - len(self._tail) + at
             at = chunk.find(delim, start)
