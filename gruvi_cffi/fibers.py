@@ -241,8 +241,8 @@ class Fiber(BareFiber):
         target, args, kwargs, _ = self._call
         self._call = None
         try:
-            # What is called without a star needs 600 bytes of C stack less, and the tuple is another
-            # 60; every fiber that waits keeps them.
+            # What is called without a star needs 600 bytes of C stack less, and the tuple has 60.
+            # Every fiber that waits would keep them.
             count = 4 if kwargs else len(args)
             if count == 0:
                 self._result = target()
