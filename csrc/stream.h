@@ -115,6 +115,7 @@ typedef struct {
     bool reading;
     bool eof;
     bool above;  /* the high watermark, so that GV_DRAIN is due */
+    bool untold; /* writing has failed, and what the peer said before was not taken yet */
     bool ending; /* write_eof was asked for */
     bool ended;
     bool closing;        /* as soon as the queue is empty */
@@ -137,6 +138,10 @@ void gv_stream_opened(gv_stream *stream);
 
 /* It can no more be used: report it once, and remember `error`. */
 void gv_stream_break(gv_stream *stream, int error);
+
+/* Writing has failed with `error`, which is the end; but what the peer has said before
+ * may still lie in the socket, and says more: put that before. */
+void gv_stream_read_rest(gv_stream *stream, int error);
 
 /* Someone found no room in the last turn, and this one had something since
  * everybody was served: it waits, or the same ones would come first for ever. */

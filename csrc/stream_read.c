@@ -3,6 +3,7 @@
 #include "csrc/tls_stream.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* Nothing for you now; libuv comes again, since epoll is level-triggered. */
 static void refuse(gv_stream *stream, uv_buf_t *buf) {
@@ -121,6 +122,23 @@ void gv_stream_got(gv_stream *stream, ssize_t nread) {
 static void read_cb(uv_stream_t *uv, ssize_t nread, const uv_buf_t *buf) {
     (void) buf;
     gv_stream_got(uv->data, nread);
+}
+
+void gv_stream_read_rest(gv_stream *stream, int error) {
+    int fd = gv_handle_fd(&stream->handle);
+    ssize_t nread = -1;
+    uv_buf_t buf;
+
+    if (stream->untold || stream->passing != NULL || stream->into != NULL)
+        return;
+    while (stream->reading && gv_stream_room(stream, &buf) &&
+           (nread = read(fd, buf.base, buf.len)) > 0) {
+        stream->untold = true;
+        gv_stream_got(stream, nread);
+    }
+    /* With EPIPE, its FIN was there before; without, there may have been more. */
+    if (stream->reading && nread == 0 && error == UV_EPIPE)
+        gv_stream_got(stream, UV_EOF);
 }
 
 static int start(gv_stream *stream) {

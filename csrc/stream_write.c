@@ -29,6 +29,12 @@ void gv_stream_consumed(gv_stream *stream, size_t len) {
     }
 }
 
+static void fail(gv_stream *stream, int error) {
+    if (error == UV_EPIPE || error == UV_ECONNRESET)
+        gv_stream_read_rest(stream, error);
+    gv_stream_break(stream, error);
+}
+
 static void write_cb(uv_write_t *req, int status) {
     gv_stream *stream = req->handle->data;
     size_t len = stream->write_size;
@@ -38,7 +44,7 @@ static void write_cb(uv_write_t *req, int status) {
     if (status == UV_ECANCELED) /* closing drops what is queued */
         return;
     if (status < 0) {
-        gv_stream_break(stream, status);
+        fail(stream, status);
         return;
     }
     gv_stream_consumed(stream, len);
@@ -100,7 +106,7 @@ void gv_stream_send(gv_stream *stream) {
         count = gv_outqueue_gather(&stream->out, bufs, GV_IOVS);
         sent = uv_try_write(&stream->handle.uv.stream, bufs, count);
         if (sent < 0 && sent != UV_EAGAIN) {
-            gv_stream_break(stream, sent);
+            fail(stream, sent);
             return;
         }
         if (sent > 0)
@@ -178,7 +184,7 @@ static int64_t try_now(gv_stream *stream, const char *data, size_t len) {
     if (sent == UV_EAGAIN)
         return 0;
     if (sent < 0)
-        gv_stream_break(stream, sent);
+        fail(stream, sent);
     else
         stream->sent += (size_t) sent;
     return sent;
@@ -194,6 +200,15 @@ int64_t gv_stream_queued(gv_stream *stream) {
     return (int64_t) backlog;
 }
 
+/* Return what writing returns that cannot be: the code, unless something has to be read
+ * before that is told; then the queue is said to be full, so that the writer waits. */
+static int64_t refuse(gv_loop *loop, int64_t id, int code) {
+    int rc;
+    const gv_stream *stream = gv_stream_find(loop, id, &rc);
+
+    return stream != NULL && stream->untold && !stream->closing ? (int64_t) stream->high + 1 : code;
+}
+
 static int64_t put(gv_loop *loop, int64_t id, const char *data, int64_t len, bool lend) {
     int rc;
     gv_stream *stream = gv_stream_find_writable(loop, id, &rc);
@@ -201,7 +216,7 @@ static int64_t put(gv_loop *loop, int64_t id, const char *data, int64_t len, boo
     int64_t sent;
 
     if (stream == NULL)
-        return rc;
+        return refuse(loop, id, rc);
     if (len < 0 || (data == NULL && len > 0))
         return UV_EINVAL;
     if (stream->tls != NULL)
@@ -209,7 +224,7 @@ static int64_t put(gv_loop *loop, int64_t id, const char *data, int64_t len, boo
     if (stream->out.first == NULL && size >= GV_TRY_SIZE && stream->passing == NULL) {
         sent = try_now(stream, data, size);
         if (sent < 0)
-            return sent;
+            return refuse(loop, id, (int) sent);
         data += sent;
         size -= (size_t) sent;
     }

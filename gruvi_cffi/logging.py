@@ -84,6 +84,7 @@ class ContextLogger:
             logger.name, level, name, line, head + text, (), _raised(own.get('exc_info')),
             function, own.get('extra'), stack,
         )  # fmt: skip
+        record.said = text  # without what stands before it, for who shows that otherwise
         logger.handle(record)
 
 

@@ -81,3 +81,8 @@ def test_each_has_one_line(address, lines):
     assert [line.split('"')[1] for line in lines(4)] == [
         'GET /0 HTTP/1.1', 'GET /1 HTTP/1.1', 'GET /2 HTTP/1.1', '- - HTTP/1.1'
     ]  # fmt: skip
+
+
+def test_a_head_has_no_bytes_of_a_body(lines, address):
+    ask(address, b'HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    assert lines(1)[0].endswith('"HEAD / HTTP/1.1" 200 -')

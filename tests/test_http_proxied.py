@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gruvi_cffi import Protocol, StreamClient, sleep
+from gruvi_cffi import Protocol, StreamClient, sleep, spawn
 from gruvi_cffi.http import AccessLog, HttpOptions, HttpServer, HttpSession
 
 NAMES = (
@@ -123,6 +123,23 @@ def test_who_sends_no_header_is_cut(serve, caplog):
         except ConnectionResetError:
             pass
     assert 'there is no PROXY header' in caplog.text
+
+
+def test_who_has_only_connected_when_the_server_ends_is_answered():
+    server = HttpServer(tell, options=HttpOptions(proxy_protocol=['127.0.0.1']))
+    server.listen(('127.0.0.1', 0))
+    client = StreamClient()
+    client.connect(server.addresses[0])
+    while not server.connections:
+        sleep(0)
+    closing = spawn(server.close)
+    sleep(0)
+    client.write(HEADER + b'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
+    answer = client.read(timeout=10)
+    assert b'\r\nConnection: close\r\n' in answer
+    assert json.loads(answer.partition(b'\r\n\r\n')[2])['REMOTE_ADDR'] == '192.0.2.8'
+    client.close()
+    closing.result(10)
 
 
 def test_from_others_there_is_no_header(serve):

@@ -1,5 +1,6 @@
 """Which connection a request gets, what becomes of it, and what is said when things go wrong."""
 
+import io
 import socket
 
 import pytest
@@ -349,6 +350,18 @@ def test_a_body_is_not_sent_on_when_the_answer_is_there(session):
         said = session.post(server.url, pieces())
     assert (said.status_code, said.content) == (413, b'too large')
     assert len(taken) < 2000
+
+
+@pytest.mark.parametrize('kind', ['bytes', 'pieces', 'file'])
+def test_the_answer_of_a_server_that_closes_at_once_is_taken(session, kind):
+    # What it has not read makes the kernel send a reset, which often comes while we write.
+    refusal = response(b'too large', '413 Content Too Large', Connection='close')
+    data = bytes(3_000_000)
+    with RawServer(*[[refusal]] * 40) as server:
+        for _ in range(40):
+            made = {'bytes': data, 'pieces': iter([data, data]), 'file': io.BytesIO(data)}[kind]
+            said = session.post(server.url, made)
+            assert (said.status_code, said.content) == (413, b'too large')
 
 
 def test_reading_slowly_slows_the_server_down(session):

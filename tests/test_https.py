@@ -67,6 +67,26 @@ def test_the_client_of_one_connection_does_too(client_kind):
         client.close()
 
 
+def test_who_shakes_hands_when_the_server_ends_is_answered(server_kind):
+    server = HttpServer(application)
+    server.listen(('127.0.0.1', 0), ssl=server_context(server_kind))
+    address = server.addresses[0]
+    with socket.create_connection(address, timeout=10) as plain:
+        closing = spawn(server.close)
+        with pytest.raises(OSError):
+            while True:  # until nobody can come any more
+                sleep(0.01)
+                socket.create_connection(address, timeout=0.1).close()
+        context = client_context('stdlib')
+        with blocking(context.wrap_socket, plain, server_hostname='localhost') as secured:
+            secured.sendall(b'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+            answer = b''
+            while not answer.endswith(b'localhost'):
+                answer += blocking(secured.recv, 65536)
+        assert b'\r\nConnection: close\r\n' in answer
+    closing.result(10)
+
+
 def test_a_request_that_is_the_last_one(server_kind, caplog):
     with serving(context=server_context(server_kind)) as port:
         with connected(('localhost', port), client_context()) as stream:

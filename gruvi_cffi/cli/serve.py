@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import Cancelled
 from ..fibers import spawn
-from ..http import AccessLog, HttpOptions, HttpServer, StaticFiles
+from ..http import AccessLog, HttpOptions, HttpServer, JsonFormatter, StaticFiles
 from ..poll import wait_readable
 from ..signals import SignalReceiver
 from . import certificates
@@ -49,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--log-level', default='info', choices=('debug', 'info', 'warning', 'error')
+    )
+    parser.add_argument(
+        '--log-format',
+        default='text',
+        choices=('text', 'json'),
+        help='of what goes to stderr (text)',
     )
     parser.add_argument(
         '--healthz', metavar='PATH', help='answer this path with 200 without the application'
@@ -130,9 +136,7 @@ def _add(group: Any, option: str, name: str, text: str, kind: type) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until told to stop; return the exit status."""
-    logging.basicConfig(
-        level=options.log_level.upper(), format='%(asctime)s %(levelname)s %(message)s'
-    )
+    _log_to_stderr(options.log_level, options.log_format)
     if options.access_log:
         _log_to_stdout(logging.getLogger('gruvi_cffi.access'))
     sys.path.insert(0, os.getcwd())
@@ -153,6 +157,13 @@ def run(options: argparse.Namespace) -> int:
     except (ValueError, ImportError, AttributeError, OSError) as error:
         print(f'gruvi_cffi serve: {error}', file=sys.stderr)
         return 1
+
+
+def _log_to_stderr(level: str, format_: str) -> None:
+    handler = logging.StreamHandler()
+    as_text = logging.Formatter('%(asctime)s %(levelname)s %(message)s')
+    handler.setFormatter(JsonFormatter() if format_ == 'json' else as_text)
+    logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 def _log_to_stdout(logger: logging.Logger) -> None:

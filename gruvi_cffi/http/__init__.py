@@ -31,6 +31,7 @@ from .errors import TooManyRedirects as TooManyRedirects
 from .headers import Headers as Headers
 from .httpoptions import HttpOptions as HttpOptions
 from .httprequest import HttpRequest as HttpRequest
+from .jsonlog import JsonFormatter as JsonFormatter
 from .message import REQUEST as REQUEST
 from .message import RESPONSE as RESPONSE
 from .message import HttpMessage as HttpMessage

@@ -37,7 +37,7 @@ class AccessLog:
         """Log the answer to *message* of *peer*, a socket's address, which took *seconds*."""
         address = peer[0] or '-' if isinstance(peer, tuple) else '-'
         status = response.status[:3] if response is not None else '-'
-        size = response.size if response is not None else 0
+        size = response.size if response is not None and message.method != 'HEAD' else 0
         line = self._line(message, address, status, size, seconds)
         if self._combined:
             referrer = _safe(message.get_header('referer', '-'))

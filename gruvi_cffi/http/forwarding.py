@@ -69,6 +69,7 @@ class ProxyProtocol(Protocol):
         self._data = bytearray()
         self._transport: Any = None
         self._inner: Optional[HttpServerProtocol] = None
+        self._grace: Optional[float] = None  # once the server ends
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -103,11 +104,14 @@ class ProxyProtocol(Protocol):
             inner.peer = peer
         inner.connection_made(self._transport)
         self._transport.set_protocol(inner)
+        if self._grace is not None:
+            inner.finish(self._grace)
         return inner
 
     def finish(self, grace: float) -> None:
         """See ``HttpServerProtocol.finish()``."""
+        self._grace = grace
         if self._inner is not None:
             self._inner.finish(grace)
         else:
-            self._transport.close()
+            self._transport.set_deadline(DEADLINE_TOTAL, grace)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Optional
 
 from .. import limits
 from ..endpoints import Server, wait_closed
 from ..errors import TransportError
-from ..hub import switchpoint
+from ..hub import sleep, switchpoint
 from ..transports import Transport
 from ..transports.tls import TlsTransport
 from .accesslog import AccessLog
@@ -18,6 +19,8 @@ from .httpoptions import HttpOptions
 from .serving import Handler, HttpServerProtocol
 from .trusting import Trusted
 from .wsgi import WsgiAdapter
+
+_LOOK = 0.01  # seconds between two looks whether TLS handshakes have ended
 
 
 class HttpsTransport(TlsTransport):
@@ -89,12 +92,13 @@ class HttpServer(Server):
 
         Each answer says that it is the last one of its connection. A connection without a request
         is closed *grace* seconds after its last answer, so that none is lost that its client sends
-        meanwhile. After *timeout* seconds those that are left are aborted, and their handlers
-        cancelled.
+        meanwhile; a TLS handshake has as long to end. After *timeout* seconds those that are left
+        are aborted, and their handlers cancelled.
         """
         self._grace = grace
         try:
             self.accept_rest()  # whom the kernel has told that we are here
+            self._finish_handshakes(grace if timeout is None else min(grace, timeout))
         finally:
             self._grace = None
             self.stop_listening()
@@ -103,6 +107,11 @@ class HttpServer(Server):
             with suppress(TransportError):  # it has just broken
                 self._connections[transport].finish(grace)
         wait_closed(transports, timeout)
+
+    def _finish_handshakes(self, seconds: float) -> None:
+        until = monotonic() + seconds
+        while self._handshakes.transports and monotonic() < until:
+            sleep(_LOOK)
 
     def _make_protocol(self) -> HttpServerProtocol:
         return HttpServerProtocol(self.handler, self.options, self._access_log)

@@ -317,6 +317,42 @@ static void close_does_not_wait_for_a_peer_that_is_gone(void) {
     await(id, GV_CLOSED);
 }
 
+static void what_the_peer_said_last_comes_before_the_error(bool large) {
+    int64_t full = 1001;
+    int peer;
+    int64_t id = open_tcp_pair(&peer);
+
+    CHECK_EQ(gv_stream_watermarks(loop, id, 1000, 0), 0);
+    CHECK_EQ(gv_stream_read_start(loop, id), 0);
+    write_copy(id, out, 10);
+    turn(0);
+    CHECK_EQ(send(peer, "enough", 6, 0), 6);
+    close(peer); /* with what it did not read: that resets */
+    if (large) {
+        CHECK_EQ(gv_stream_write(loop, id, out, GV_TRY_SIZE), full);
+        CHECK_EQ(gv_stream_write(loop, id, out, 10), full); /* nobody was told yet */
+    } else {
+        CHECK_EQ(gv_stream_write(loop, id, out, 10), 10);
+    }
+    CHECK_EQ(await(id, GV_DATA).b, 6);
+    CHECK(memcmp(gv_loop_arena(loop) + record_at(next - 1).a, "enough", 6) == 0);
+    CHECK_EQ(await(id, GV_ERROR).a, UV_ECONNRESET);
+    abort_handle(id);
+}
+
+static void without_last_words_a_write_fails_at_once(void) {
+    int peer;
+    int64_t id = open_tcp_pair(&peer);
+
+    CHECK_EQ(gv_stream_read_start(loop, id), 0);
+    write_copy(id, out, 10);
+    turn(0);
+    close(peer);
+    CHECK_EQ(gv_stream_write(loop, id, out, GV_TRY_SIZE), UV_ECONNRESET);
+    CHECK_EQ(gv_stream_write(loop, id, out, 10), UV_ECONNRESET);
+    abort_handle(id);
+}
+
 static void lengths_are_checked(void) {
     int peer;
     int64_t id = open_tcp_pair(&peer);
@@ -348,6 +384,9 @@ int main(void) {
     abort_resets_also_after_write_eof();
     a_broken_stream_says_so_once_and_stays_broken();
     close_does_not_wait_for_a_peer_that_is_gone();
+    what_the_peer_said_last_comes_before_the_error(true);
+    what_the_peer_said_last_comes_before_the_error(false);
+    without_last_words_a_write_fails_at_once();
     lengths_are_checked();
     close_loop();
     return 0;
