@@ -68,7 +68,12 @@ int64_t gv_loop_handles(gv_loop *loop);
  * `before` returned, behind it. `after` may take its time. */
 void gv_loop_around_wait(void *(*before)(void), void (*after)(void *));
 
-enum { GV_READ_MIN = 4096, GV_READ_FAIR = 65536, GV_CHUNK_SIZE = 4096, GV_CHUNKS_KEPT = 1024 };
+enum {
+    GV_READ_MIN = 4096,
+    GV_READ_FAIR = 73728, /* 64 KiB and the head before them, so that they take one read */
+    GV_CHUNK_SIZE = 4096,
+    GV_CHUNKS_KEPT = 1024
+};
 
 typedef enum { GV_LOOP_OPEN, GV_LOOP_CLOSED, GV_LOOP_FORKED } gv_loop_state;
 

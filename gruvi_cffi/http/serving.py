@@ -34,6 +34,7 @@ from .response import Response
 _log = get_logger()
 
 _HEAD, _END = engine.HEAD, engine.END
+_WHOLE = [engine.HEAD, engine.DATA, engine.END]
 _LOOK = 1.0  # seconds between two looks at a connection whose reading is paused
 
 Handler = Callable[[HttpMessage, Any, Any], object]
@@ -142,6 +143,9 @@ class HttpServerProtocol(HttpConnection):
             words, used = self._engine.feed(data, 1)
             if len(words) == 10 and words[0] == _HEAD and words[5] == _END and not words[4]:
                 self._begin(words, start).complete = True  # as it mostly is: no body
+            elif len(words) == 15 and words[::5] == _WHOLE:
+                body = data[words[6] : words[6] + words[7]]
+                self._begin(words, start, body).complete = True
             else:
                 self._read_events(words, data, start)
             data = data[used:]
@@ -185,7 +189,9 @@ class HttpServerProtocol(HttpConnection):
             if self._lingering:
                 return
 
-    def _begin(self, words: list[int], start: Callable[..., Fiber]) -> HttpMessage:
+    def _begin(
+        self, words: list[int], start: Callable[..., Fiber], whole: bytes = b''
+    ) -> HttpMessage:
         _, at, size, flags, length = words[:5]
         self._message = message = HttpMessage(
             REQUEST, self._engine.text_of(at, size), flags, length, self
@@ -198,7 +204,9 @@ class HttpServerProtocol(HttpConnection):
         if flags & engine.CONNECT:
             self._refuse(501, 'the method is unknown')
             return message
-        if length:
+        if whole:
+            message.whole = whole
+        elif length:
             message.buffer = BodyBuffer(self, self._send_continue, length)
             self._to_continue = bool(flags & engine.CONTINUE)
             self._body_seen = self._body_counted = 0

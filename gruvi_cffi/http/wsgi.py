@@ -161,7 +161,8 @@ def environ_of(message: HttpMessage, environ: Environ) -> Environ:
             environ[key] = value
     if message.forwarded is not None:
         _tell_origin(environ, message.forwarded)
-    environ['wsgi.input'] = io.BytesIO() if message.buffer is None else message.body
+    whole = message.buffer is None
+    environ['wsgi.input'] = io.BytesIO(message.whole) if whole else message.body
     return environ
 
 
