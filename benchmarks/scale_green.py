@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .scale_worker import Meter
 
 AMONG = 20_000  # timers that are started and cancelled among those that are pending
-PAUSE = 0.2  # seconds between two looks at the memory
+PAUSE = 0.5  # seconds between two looks at the memory
 FAR = 1000.0  # seconds until they are due, and as many more
 
 

@@ -23,7 +23,7 @@ from .process import ROOT, BenchmarkError
 LOOPS = ('asyncio', 'uvloop')
 LARGEST = 12 * 2**30  # bytes that it may have
 TICK = 0.05  # seconds between two looks at it
-STEADY = 0.98  # of what it had before: that is no less
+STEADY = 0.999  # of what it had before: that is no less
 
 
 class Meter:
