@@ -157,7 +157,8 @@ $(csrc:csrc/%.c=build/valgrind/%.o): build/valgrind/%.o: csrc/%.c $(headers) | $
 
 $(under_valgrind): build/valgrind/%: tests/c/%.c $(wildcard tests/c/*.h) \
     $(csrc:csrc/%.c=build/valgrind/%.o)
-	@$(CC) $(c_flags) $(c_warnings) -g -O1 $< $(filter %.o,$^) $(c_libraries) $(wrapped) -o $@
+	@$(CC) $(c_flags) $(c_warnings) -g -O1 -DPATIENCE=900 $< $(filter %.o,$^) $(c_libraries) \
+	    $(wrapped) -o $@
 
 .PHONY: $(under_valgrind:%=%.passed)
 $(under_valgrind:%=%.passed): %.passed: %

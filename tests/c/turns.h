@@ -28,13 +28,17 @@ static int64_t taken; /* records before those in the ring */
 static int64_t batch; /* records in the ring */
 static int64_t next;  /* the first of them that await() has not looked at */
 
+#ifndef PATIENCE
+#define PATIENCE 50 /* seconds */
+#endif
+
 enum { PLENTY = 1 << 20 }; /* bytes or records, where the bounds are not what is tested */
 
 static inline void open_loop(int64_t ring_records, int64_t arena_bytes, int64_t read_limit) {
     gv_limits limits = {ring_records, arena_bytes, read_limit};
     int error = 0;
 
-    alarm(50); /* a test that hangs has failed */
+    alarm(PATIENCE); /* a test that hangs has failed */
     loop = gv_loop_new(&limits, &error);
     CHECK_EQ(error, 0);
     taken = batch = next = 0;
