@@ -145,8 +145,9 @@ $(c_tests:%=%.passed): %.passed: %
 # The same under valgrind, which also sees into libraries that have no sanitizers in them.
 
 valgrind = valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
-# Under it a vfork() shares no memory, by which a child says why it has not become a program.
-under_valgrind = $(filter-out %/test_process,$(c_tests:build/c/%=build/valgrind/%))
+# Under it a vfork() shares no memory, by which a child says why it has not become a program, and
+# milliseconds are short.
+under_valgrind = $(filter-out %/test_process %/test_timeouts,$(c_tests:build/c/%=build/valgrind/%))
 
 .PHONY: test-valgrind
 test-valgrind: $(under_valgrind:%=%.passed)
