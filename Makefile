@@ -5,6 +5,7 @@ VENV ?= .venv
 PYPY ?= pypy3
 DEMO_SECONDS ?= 18
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 CLANG ?= clang
 
@@ -13,9 +14,6 @@ export PYTHONNOUSERSITE = 1
 unexport PYTHONPATH PYTHONHOME
 
 run = $(VENV)/bin/python
-results = benchmarks/results
-in_python = gruvi-protocol gruvi-stream uvloop-protocol uvloop-streams asyncio-protocol \
-            asyncio-streams gevent-stream
 csrc = $(wildcard csrc/*.c)
 headers = $(wildcard csrc/*.h)
 c_files = $(wildcard csrc/*.[ch] tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*.[ch])
@@ -41,10 +39,8 @@ help:
 	@echo 'make lint       formatters, types, warnings, and who may import what'
 	@echo 'make format     let the formatters do what they can'
 	@echo 'make docs       the documentation, into docs/_build/html'
-	@echo 'make bench      all benchmarks (half an hour), and the figures in the documentation'
-	@echo 'make bench-http the HTTP servers, with wrk'
-	@echo 'make bench-tls  TLS: echo, HTTPS, handshakes, many bytes, idle connections'
-	@echo 'make bench-http-client  the HTTP clients, against nginx'
+	@echo 'make bench-all  all benchmarks (BENCH_ARGS, as --quick or --only echo http), and their report'
+	@echo 'make bench  bench-http  bench-http-client  bench-tls  parts of that'
 	@echo 'make package    sdist and wheel, into dist'
 	@echo 'make build      the extension module, in place'
 	@echo 'make clean      remove what these have made, but the virtual environments'
@@ -70,31 +66,20 @@ test-pypy:
 	@$(MAKE) --no-print-directory test PYTHON=$(PYPY) VENV=.venv-pypy
 
 # PyPy takes part if make test-pypy has set it up.
-.PHONY: bench
-bench: build
+.PHONY: bench-all
+bench-all: build
 	@if [ -d .venv-pypy ]; then $(MAKE) --no-print-directory build PYTHON=$(PYPY) VENV=.venv-pypy; fi
-	@$(run) -m benchmarks.echo --json $(results)/echo.json
-	@$(run) -m benchmarks.echo --busy --connections 100 --sizes 1024 --servers $(in_python) \
-	    --reference uvloop-protocol --json $(results)/busy.json
-	@$(run) -m benchmarks.echo --rate 15000 --connections 1000 --sizes 1024 \
-	    --servers libuv $(in_python) --json $(results)/latency.json
-	@$(run) -m benchmarks.micro --json $(results)/micro.json
-	@$(run) -m benchmarks.core --json $(results)/core.json
-	@$(run) -m benchmarks.report
+	@$(run) -m benchmarks $(BENCH_ARGS)
 
-.PHONY: bench-http-client
-bench-http-client: build
-	@$(run) -m benchmarks.http_clients --json $(results)/http_clients.json
+# Parts of it.
+.PHONY: bench bench-http bench-http-client bench-tls
+bench bench-http bench-http-client bench-tls: build
+	@$(run) -m benchmarks --only $(parts_of_$@) $(BENCH_ARGS)
 
-.PHONY: bench-http
-bench-http: build
-	@$(run) -m benchmarks.http --json $(results)/http.json
-	@$(run) -m benchmarks.report
-
-.PHONY: bench-tls
-bench-tls: build
-	@$(run) -m benchmarks.tls --json $(results)/tls.json
-	@$(run) -m benchmarks.report
+parts_of_bench = echo latency busy micro core
+parts_of_bench-http = http
+parts_of_bench-http-client = http_clients
+parts_of_bench-tls = tls
 
 .PHONY: docs
 docs: build

@@ -5,20 +5,48 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import ssl
+import re
+import resource
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 TOP = Path(__file__).parent.parent
+# Where servers are that ordinary users do not start.
+_ENVIRONMENT = {**os.environ, 'PATH': f'{os.environ.get("PATH", os.defpath)}:/usr/sbin'}
 PACKAGES = (
-    'gruvi_cffi', 'cffi', 'greenlet', 'uvloop', 'gevent', 'eventlet', 'aiofiles', 'anyio',
-    'uvicorn', 'httptools', 'aiohttp', 'gunicorn', 'granian', 'fastwsgi', 'bjoern-binary',
-)  # fmt: skip
+    'gruvi_cffi',
+    'cffi',
+    'greenlet',
+    'uvloop',
+    'gevent',
+    'eventlet',
+    'aiofiles',
+    'anyio',
+    'uvicorn',
+    'httptools',
+    'aiohttp',
+    'httpx',
+    'requests',
+    'urllib3',
+    'geventhttpclient',
+    'granian',
+    'gunicorn',
+    'fastwsgi',
+    'bjoern-binary',
+)
+PROGRAMS = {
+    'node': ('node', '--version'),
+    'nginx': ('nginx', '-v'),
+    'OpenSSL': ('openssl', 'version'),
+    'libuv': ('pkg-config', '--modversion', 'libuv'),
+}
+_NUMBER = re.compile(r'\d+(?:\.\d+)+')
 
 
 def about(arguments: Sequence[str]) -> dict[str, Any]:
@@ -29,10 +57,11 @@ def about(arguments: Sequence[str]) -> dict[str, Any]:
         'commit': _output('git', '-C', str(TOP), 'rev-parse', 'HEAD'),
         'python': sys.version,
         'pypy': _output(str(TOP / '.venv-pypy' / 'bin' / 'python'), '--version'),
-        'node': _output('node', '--version'),
-        'openssl': ssl.OPENSSL_VERSION,
         'machine': platform.platform(),
+        'cpu': _line_of('/proc/cpuinfo', 'model name'),
         'cores': os.cpu_count(),
+        'memory': _line_of('/proc/meminfo', 'MemTotal'),
+        'descriptors': resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         'versions': _versions(),
     }
 
@@ -44,12 +73,32 @@ def _versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
+    for name, command in PROGRAMS.items():
+        number = _NUMBER.search(_output(*command) or '')
+        if number:
+            found[name] = number[0]
     return found
+
+
+def _line_of(path: str, key: str) -> str | None:
+    """Return what stands behind *key* in a file of the kernel."""
+    with suppress(OSError), open(path) as file:
+        for line in file:
+            if line.startswith(key):
+                return line.partition(':')[2].strip()
+    return None
 
 
 def _output(*command: str) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+            env=_ENVIRONMENT,
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return ' '.join(done.stdout.split())

@@ -16,10 +16,10 @@ class CompileError(Exception):
     """A C program could not be made."""
 
 
-def compiled(name: str, *, libraries: tuple[str, ...] = ()) -> Path:
+def compiled(name: str, *, libraries: tuple[str, ...] = (), links: tuple[str, ...] = ()) -> Path:
     """Return the program made from ``name.c``, which is compiled if it is not up to date.
 
-    *libraries* are names that pkg-config knows.
+    *libraries* are names that pkg-config knows, *links* those that only the linker does.
 
     :raises CompileError: there is no compiler or library, or the compiler refuses.
     """
@@ -30,7 +30,15 @@ def compiled(name: str, *, libraries: tuple[str, ...] = ()) -> Path:
         compiler = shlex.split(os.environ.get('CC', 'cc'))
         options = _output('pkg-config', '--cflags', '--libs', *libraries) if libraries else ''
         source = str(SOURCES / f'{name}.c')
-        _output(*compiler, *FLAGS, '-o', str(fresh), source, *shlex.split(options))
+        _output(
+            *compiler,
+            *FLAGS,
+            '-o',
+            str(fresh),
+            source,
+            *shlex.split(options),
+            *(f'-l{link}' for link in links),
+        )
         fresh.replace(program)
     return program
 

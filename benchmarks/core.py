@@ -35,7 +35,7 @@ Costs = dict[str, dict[str, list[dict[str, float]]]]  # program, library: rounds
 
 
 def time_program(program: str, library: str, seconds: float) -> dict[str, float]:
-    """Return what an operation costs: ``wall`` and ``cpu``, in nanoseconds.
+    """Return what an operation costs: ``wall_ns`` and ``cpu_ns``.
 
     :raises BenchmarkError: it failed, or does not end.
     """
@@ -80,9 +80,9 @@ def rows(costs: Costs) -> list[list[str]]:
     lines = []
     for program, measured in costs.items():
         title, _ = PROGRAMS[program]
-        ours = [round_['wall'] for round_ in measured[OURS]]
+        ours = [round_['wall_ns'] for round_ in measured[OURS]]
         for library, rounds in measured.items():
-            wall, cpu = ([each[name] for each in rounds] for name in ('wall', 'cpu'))
+            wall, cpu = ([each[name] for each in rounds] for name in ('wall_ns', 'cpu_ns'))
             lines.append(
                 [
                     title,
@@ -125,7 +125,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     show(costs, console)
     if options.json:
-        found: dict[str, Any] = {**about(sys.argv[1:]), 'costs': costs}
+        cases = {PROGRAMS[program][0]: measured for program, measured in costs.items()}
+        found: dict[str, Any] = {**about(sys.argv[1:]), 'cases': cases}
         options.json.write_text(json.dumps(found, indent=1))
     return 0
 

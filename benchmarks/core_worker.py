@@ -46,7 +46,7 @@ class Clock:
         wall = perf_counter() - self._start
         own, children = (now - before for now, before in zip(_cpu(), self._used))
         cpu = own + children * with_children
-        print(json.dumps({'wall': wall / operations * 1e9, 'cpu': cpu / operations * 1e9}))
+        print(json.dumps({'wall_ns': wall / operations * 1e9, 'cpu_ns': cpu / operations * 1e9}))
 
 
 def _cpu() -> tuple[float, float]:

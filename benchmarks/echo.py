@@ -22,6 +22,7 @@ from rich.table import Table
 from .about import about, duration, rate, target, whole
 from .compiler import CompileError
 from .display import Display
+from .figures import size_name
 from .measure import Load
 from .process import C_SERVER, BenchmarkError, command_of, raise_fd_limit
 from .rounds import Figure, Rounds, interleave, start
@@ -43,12 +44,21 @@ class Case:
     rounds: Rounds
     busy: bool = False
 
+    @property
+    def title(self) -> str:
+        load = self.load
+        parts = [f'{load.connections:,} connections', size_name(load.size)]
+        if load.rate:
+            parts.append(f'{load.rate:,.0f} messages/s')
+        return ', '.join(parts)
+
 
 CPU = 'CPU µs\n/request'
 COLUMNS: dict[str, tuple[str, Figure]] = {
     'requests\nper second': ('{:,.0f}', lambda round_: round_.requests_per_second),
     CPU: ('{:.2f}', lambda round_: round_.cpu_us),
     'p50\nµs': ('{:,.0f}', lambda round_: round_.p50_us),
+    'p90\nµs': ('{:,.0f}', lambda round_: round_.p90_us),
     'p99\nµs': ('{:,.0f}', lambda round_: round_.p99_us),
     'p99.9\nµs': ('{:,.0f}', lambda round_: round_.p999_us),
     'peak\nMiB': ('{:.1f}', lambda round_: round_.peak_bytes / 2**20),
@@ -73,8 +83,7 @@ def run_case(
 
 def table_of(case: Case, reference: str) -> Table:
     """Return the medians, and the medians of the ratios to *reference*."""
-    title = f'{case.load.connections:,} connections, {case.load.size:,} bytes'
-    table = Table(title=title, title_justify='left', box=SIMPLE_HEAD, padding=0)
+    table = Table(title=case.title, title_justify='left', box=SIMPLE_HEAD, padding=0)
     table.add_column('server', no_wrap=True)
     # The thread that computes takes CPU time, too.
     columns = {name: column for name, column in COLUMNS.items() if not case.busy or name != CPU}
@@ -93,23 +102,19 @@ def table_of(case: Case, reference: str) -> Table:
     return table
 
 
-def as_json(cases: Sequence[Case], reference: str, arguments: Sequence[str]) -> str:
+def as_json(cases: Sequence[Case], arguments: Sequence[str]) -> str:
     """Return all rounds, and on what they were measured, for whoever makes plots or checks."""
     return json.dumps(
         {
             **about(arguments),
-            'reference': reference,
-            'cases': [
-                {
-                    'load': asdict(case.load),
-                    'rounds': {
-                        name: [asdict(round_) for round_ in rounds]
-                        for name, rounds in case.rounds.of.items()
-                    },
-                    'errors': case.rounds.errors,
+            'cases': {
+                case.title: {
+                    name: [asdict(round_) for round_ in rounds]
+                    for name, rounds in case.rounds.of.items()
                 }
                 for case in cases
-            ],
+            },
+            'errors': {case.title: case.rounds.errors for case in cases if case.rounds.errors},
         },
         indent=1,
     )
@@ -167,7 +172,7 @@ def _run_all(options: argparse.Namespace, console: Console, arguments: list[str]
             console.print(error, style='red', markup=False, highlight=False)
         cases.append(case)
         if options.json:  # each time: the next case may be interrupted
-            options.json.write_text(as_json(cases, options.reference, arguments))
+            options.json.write_text(as_json(cases, arguments))
     console.print(f'ratio: to {options.reference}, the median of the ratios within each round')
     return cases
 

@@ -23,14 +23,15 @@ from pathlib import Path
 from rich.console import Console
 
 from .about import about, count, duration, target, whole
+from .figures import Rounds
 from .http_servers import PLAIN, SERVERS, command_of, is_there, unchecked
 from .measure import bytes_per_connection
 from .micro_rounds import interleave
 from .process import PATIENCE, BenchmarkError, Server, raise_fd_limit
-from .tables import Column, head, rows, show
+from .tables import show
 
-OURS = 'gruvi'
 STDLIB = 'gruvi-stdlib'  # with a context of the standard library; only TLS makes a difference
+IDLE = 'idle connection'
 PIPELINED = 16  # requests that are sent together
 
 POST = """
@@ -45,6 +46,14 @@ init = function(args)
 end
 request = function() return all end
 """
+# wrk prints no tenth of a percent by itself, nor any percentile with enough digits.
+QUANTILES = """
+done = function(summary, latency, requests)
+  for _, part in ipairs({50, 90, 99, 99.9}) do
+    print(string.format('quantile %g %g', part, latency:percentile(part)))
+  end
+end
+"""
 CLOSE = "wrk.headers['Connection'] = 'close'"
 CASES = {
     'hello': ('13 bytes', '/', ''),
@@ -58,9 +67,8 @@ QUICK = {'cases': ['hello', 'post'], 'connections': [MOST_COMPARED], 'rounds': 3
 TIMEOUT = 10  # seconds for a response: to be slow is no error
 _RATE = re.compile(r'Requests/sec: +([0-9.]+)')
 _TOTAL = re.compile(r'([0-9]+) requests in')
-_P99 = re.compile(r'99% +([0-9.]+)(us|ms|s)')
+_QUANTILE = re.compile(r'^quantile ([0-9.]+) ([0-9.]+)$', re.MULTILINE)
 _WRONG = re.compile(r'Socket errors: .*|Non-2xx or 3xx responses: .*')
-_UNITS = {'us': 1.0, 'ms': 1e3, 's': 1e6}
 
 
 @dataclass(frozen=True)
@@ -69,20 +77,25 @@ class Round:
 
     requests_per_second: float
     cpu_us: float  # per request
-    p99_us: float
     peak_bytes: int
-
-
-Figures = dict[str, dict[str, list[Round]]]  # case and connections, server
+    # Of latency; 0, and not in JSON, where wrk has none: of requests that are sent together.
+    p50_us: float = 0
+    p90_us: float = 0
+    p99_us: float = 0
+    p999_us: float = 0
 
 
 @dataclass
 class Results:
-    """The rounds of each case, what an idle connection weighs in each server, and what failed."""
+    """The rounds of each case, by server, and what failed there."""
 
-    cases: Figures = field(default_factory=dict)
-    idle: dict[str, list[float]] = field(default_factory=dict)  # bytes
-    errors: list[str] = field(default_factory=list)
+    cases: dict[str, Rounds] = field(default_factory=dict)
+    errors: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def fail(self, title: str, name: str, error: BenchmarkError) -> None:
+        """Note that *name* failed; it has no figures then."""
+        self.cases[title].pop(name, None)
+        self.errors.setdefault(title, {})[name] = str(error)
 
 
 def measure(server: Server, url: str, case: str, connections: int, seconds: float) -> Round:
@@ -92,15 +105,18 @@ def measure(server: Server, url: str, case: str, connections: int, seconds: floa
     """
     _, path, script = CASES[case]
     with tempfile.NamedTemporaryFile('w', suffix='.lua') as file:
-        file.write(script)
+        file.write(f'{script}\n{QUANTILES}')
         file.flush()
-        command = ['wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '--latency']
+        command = ['wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '-s', file.name]
         command.append(f'--timeout={TIMEOUT}s')
         before = server.cpu_seconds()
         done = subprocess.run(
-            [*command, *(['-s', file.name] if script else []), url + path],
-            capture_output=True, text=True, timeout=seconds + 60, check=False,
-        )  # fmt: skip
+            [*command, url + path],
+            capture_output=True,
+            text=True,
+            timeout=seconds + 60,
+            check=False,
+        )
         spent = server.cpu_seconds() - before
     return read(server.name, done.stdout, connections, spent, server.resident_bytes())
 
@@ -110,14 +126,13 @@ def read(name: str, said: str, connections: int, cpu_seconds: float, peak: int) 
 
     :raises BenchmarkError: something went wrong.
     """
-    rate, total, p99 = _RATE.search(said), _TOTAL.search(said), _P99.search(said)
-    wrong = _WRONG.search(said)
-    if wrong or rate is None or total is None or p99 is None:
+    rate, total, wrong = _RATE.search(said), _TOTAL.search(said), _WRONG.search(said)
+    latency = [float(value) for _, value in _QUANTILE.findall(said)]
+    if wrong or rate is None or total is None or len(latency) != 4:
         raise BenchmarkError(f'{name}: {wrong[0] if wrong else said or "wrk said nothing"}')
     if int(total[1]) <= connections:
         raise BenchmarkError(f'{name}: no connection got more than one response')
-    latency = float(p99[1]) * _UNITS[p99[2]]
-    return Round(float(rate[1]), cpu_seconds / int(total[1]) * 1e6, latency, peak)
+    return Round(float(rate[1]), cpu_seconds / int(total[1]) * 1e6, peak, *latency)
 
 
 def run(options: argparse.Namespace, console: Console) -> Results:
@@ -146,8 +161,6 @@ def run(options: argparse.Namespace, console: Console) -> Results:
             console.print('idle connections ...', highlight=False)
             for name in names:
                 _weigh(name, pem, options.idle, results)
-    for error in results.errors:
-        console.print(error, style='red', markup=False, highlight=False)
     return results
 
 
@@ -168,10 +181,10 @@ def _run_case(
         try:
             with servers[name].awake() as server:
                 url = f'{"https" if options.tls else "http"}://127.0.0.1:{server.port}'
-                measured[name].append(measure(server, url, *load, options.seconds))
+                round_ = asdict(measure(server, url, *load, options.seconds))
+                measured[name].append({key: value for key, value in round_.items() if value})
         except BenchmarkError as error:
-            del measured[name]
-            results.errors.append(f'{title}: {error}')
+            results.fail(title, name, error)
 
     most = load[1] == MOST_COMPARED
     interleave(list(servers), options.rounds if most else (options.rounds + 1) // 2, act)
@@ -183,13 +196,14 @@ def title_of(case: str, connections: int) -> str:
 
 def _weigh(name: str, pem: str | None, connections: int, results: Results) -> None:
     """Measure what an idle keep-alive connection weighs in the server *name*, a fresh one."""
+    rounds = results.cases.setdefault(IDLE, {})
     try:
         with closing(Server(name, command_of(name, pem))) as server:
             weight = bytes_per_connection(server, connections, asker(pem is not None))
     except BenchmarkError as error:
-        results.errors.append(f'idle connections: {error}')
+        results.fail(IDLE, name, error)
     else:
-        results.idle.setdefault(name, []).append(weight)
+        rounds.setdefault(name, []).append({'kept_bytes': weight})
 
 
 def asker(tls: bool = False) -> Callable[[int], socket.socket]:
@@ -234,49 +248,6 @@ def certificate(folder: str | Path) -> str:
     return str(path)
 
 
-_CPU = Column[Round]('CPU µs/request', '{:.1f}', lambda each: each.cpu_us)
-COLUMNS = (
-    Column[Round]('requests/s', '{:,.0f}', lambda each: each.requests_per_second),
-    _CPU,
-    Column[Round]('p99 ms', '{:.1f}', lambda each: each.p99_us / 1000),
-    Column[Round]('peak MiB', '{:.0f}', lambda each: each.peak_bytes / 2**20),
-)
-_IDLE = Column[float]('KiB', '{:.1f}', lambda each: each / 1024)
-HEAD = head(COLUMNS)
-IDLE_HEAD = head((_IDLE,))
-
-
-def lines(measured: dict[str, list[Round]]) -> list[list[str]]:
-    """Return the lines of the table of one case, those that need the least CPU time first."""
-    return rows(measured, COLUMNS, OURS, _CPU)
-
-
-def idle_lines(idle: dict[str, list[float]]) -> list[list[str]]:
-    return rows(idle, (_IDLE,), OURS, _IDLE)
-
-
-def show_all(results: Results, console: Console) -> None:
-    """Print the tables."""
-    for title, measured in results.cases.items():
-        show(title, HEAD, lines(measured), console)
-    if results.idle:
-        show('memory of an idle connection', IDLE_HEAD, idle_lines(results.idle), console)
-
-
-def as_json(results: Results, options: list[str]) -> str:
-    return json.dumps({**about(options), **asdict(results)}, indent=1)
-
-
-def load(path: Path) -> Results:
-    """Return what was written by ``as_json()``."""
-    known = json.loads(path.read_text())
-    cases = {
-        title: {name: [Round(**each) for each in rounds] for name, rounds in measured.items()}
-        for title, measured in known['cases'].items()
-    }
-    return Results(cases, known['idle'], known['errors'])
-
-
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='python -m benchmarks.http')
     parser.description = (__doc__ or '').partition('\n')[0]
@@ -318,9 +289,9 @@ def main(arguments: list[str] | None = None) -> int:
     except BenchmarkError as error:
         console.print(str(error), style='red', markup=False, highlight=False)
         return 1
-    show_all(results, console)
+    show('http', results.cases, results.errors, console)
     if options.json:
-        options.json.write_text(as_json(results, given))
+        options.json.write_text(json.dumps({**about(given), **asdict(results)}, indent=1))
     return 0
 
 

@@ -449,9 +449,9 @@ static void run(struct load *load) {
 static void report(const struct load *load) {
     printf("{\"requests\": %llu, \"seconds\": %.6f, ", (unsigned long long) load->measured,
            load->measured_seconds);
-    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, ",
-           latency_quantile(&load->latency, 0.5), latency_quantile(&load->latency, 0.99),
-           latency_quantile(&load->latency, 0.999));
+    printf("\"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, ",
+           latency_quantile(&load->latency, 0.5), latency_quantile(&load->latency, 0.9),
+           latency_quantile(&load->latency, 0.99), latency_quantile(&load->latency, 0.999));
     printf("\"resumed\": %llu, \"refused\": %llu, ", (unsigned long long) load->resumed,
            (unsigned long long) load->refused);
     printf("\"errors\": %llu, \"first_error\": \"%s\"}\n", (unsigned long long) load->errors,

@@ -44,6 +44,7 @@ class Round:
     requests_per_second: float
     cpu_us: float  # per request
     p50_us: float
+    p90_us: float
     p99_us: float
     p999_us: float
     peak_bytes: int  # resident, the most that was seen
@@ -101,6 +102,7 @@ def measure(server: Server, load: Load, show: Callable[[Progress], object] = ign
         requests_per_second=figures['requests'] / figures['seconds'],
         cpu_us=meter.cpu_seconds() / figures['requests'] * 1e6,
         p50_us=figures['p50_us'],
+        p90_us=figures['p90_us'],
         p99_us=figures['p99_us'],
         p999_us=figures['p999_us'],
         peak_bytes=meter.peak_bytes,

@@ -51,6 +51,8 @@ FIBERS = {
     'asyncio': 'asyncio Task',
     'gevent': 'gevent Greenlet',
 }
+PARKED = 'a fiber that waits for an Event'
+IDLE = 'a connection that is idle'
 RATIO = '×: to ours, the median of the ratios within each round'
 
 
@@ -210,12 +212,26 @@ def as_json(results: Results, plan: Plan) -> str:
     return json.dumps(
         {
             **about(sys.argv[1:]),
-            'titles': PROGRAMS,
             'plan': asdict(plan),
-            **asdict(results),
+            'cases': {
+                **{
+                    PROGRAMS[program]: {
+                        name: [{'wall_ns': cost.wall, 'cpu_ns': cost.cpu} for cost in rounds]
+                        for name, rounds in costs.items()
+                    }
+                    for program, costs in results.costs.items()
+                },
+                PARKED: _weights(results.fibers),
+                IDLE: _weights(results.connections),
+            },
+            'errors': results.errors,
         },
         indent=1,
     )
+
+
+def _weights(weighed: dict[str, list[float]]) -> dict[str, list[dict[str, float]]]:
+    return {name: [{'kept_bytes': each} for each in rounds] for name, rounds in weighed.items()}
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -40,8 +40,10 @@ class BenchmarkError(Exception):
 class Server:
     """A server in its own process, or in several."""
 
-    def __init__(self, name: str, command: list[str] | None = None) -> None:
-        """Start it. *command* prints the port that it listens on."""
+    def __init__(
+        self, name: str, command: list[str] | None = None, *, patience: float = PATIENCE
+    ) -> None:
+        """Start it. *command* prints the port that it listens on, within *patience* seconds."""
         self.name = name
         with ExitStack() as stack:
             self._stderr = stack.enter_context(tempfile.TemporaryFile(mode='w+'))
@@ -58,12 +60,12 @@ class Server:
             assert self._process.stdin is not None and self._process.stdout is not None
             stack.enter_context(self._process.stdin)
             self._stdout = stack.enter_context(self._process.stdout)
-            self.port = self._read_port()
+            self.port = self._read_port(patience)
             self._family += self._family[0].children(recursive=True)
             self._opened = stack.pop_all()
 
-    def _read_port(self) -> int:
-        ready, _, _ = select.select([self._stdout], [], [], PATIENCE)
+    def _read_port(self, patience: float) -> int:
+        ready, _, _ = select.select([self._stdout], [], [], patience)
         line = self._stdout.readline() if ready else ''
         if not line.strip().isdigit():
             raise BenchmarkError(f'{self.name} did not start{self._last_words()}')
@@ -149,6 +151,12 @@ class Server:
         """Return how many file descriptors it has open."""
         self.check()
         return sum(process.num_fds() for process in self._members())
+
+    def end_children(self) -> None:
+        """End what it has started, and wait for it: strace tells what it has seen after that."""
+        for child in self._family[0].children():
+            child.terminate()
+        self._process.wait(PATIENCE)
 
     def _end(self) -> None:
         self._process.terminate()

@@ -1,262 +1,230 @@
-"""Put measured figures into the README and the documentation: ``python -m benchmarks.report``.
+"""Make the report of what lies in benchmarks/results: ``python -m benchmarks.report``.
 
-What stands there between ``figures: NAME`` and ``figures: end`` is replaced by a table that is made
-of the JSON files in benchmarks/results, so that no figure is ever copied by hand.
+    results/*.json ---- figures.py ---- comparisons.py, targets.py
+                            |                  |
+                         plot.py           tables.py
+                            |                  |
+    docs/report/            +----- report.py --+       README.md, docs/performance.rst
+
+The report has everything, in Markdown and in HTML. In the README and the documentation, what stands
+between ``figures: NAME`` and ``figures: end`` is replaced by the tables of that name, or if it says
+``figures: NAME: CASE`` by that of one case. No figure is ever copied by hand.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import re
 import sys
-from collections.abc import Iterable
+from collections import Counter
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-from . import core, http, http_clients, tls
-from .figures import Case, Figures, read, size_name
+from . import tables
+from .catalogue import BENCHMARKS, Benchmark, measured
+from .comparisons import comparisons, losses
+from .document import Document, Picture, anchor
+from .figures import COUNT, Figures, Results, read_all
+from .targets import MISSED, REACHED, UNKNOWN, count
 
 TOP = Path(__file__).parent.parent
 RESULTS = TOP / 'benchmarks' / 'results'
-PERFORMANCE = TOP / 'docs' / 'performance.rst'
-PICTURE = TOP / 'docs' / 'echo.png'
-
-NAMES = {
-    'libuv': 'plain C on libuv',
-    'gruvi-protocol': '**gruvi_cffi Protocol**',
-    'gruvi-buffered': 'gruvi_cffi BufferedProtocol',
-    'gruvi-stream': '**gruvi_cffi Stream, a fiber each**',
-    'uvloop-protocol': 'uvloop Protocol',
-    'uvloop-streams': 'uvloop streams',
-    'asyncio-protocol': 'asyncio Protocol',
-    'asyncio-streams': 'asyncio streams',
-    'gevent-stream': 'gevent StreamServer',
-    'gruvi-protocol@pypy': 'gruvi_cffi Protocol on PyPy',
-    'gruvi-buffered@pypy': 'gruvi_cffi BufferedProtocol on PyPy',
-    'gruvi-stream@pypy': 'gruvi_cffi Stream on PyPy',
-    'asyncio-protocol@pypy': 'asyncio Protocol on PyPy',
-    'asyncio-streams@pypy': 'asyncio streams on PyPy',
-}
-TLS_PARTS = {
-    'echo': 'Echo over TLS',
-    'https': 'HTTPS',
-    'handshakes': 'New connections',
-    'bulk': 'One connection',
-    'idle': 'Idle',
-}
-LIBRARIES = ('gruvi_cffi', 'asyncio', 'gevent')
-HEAD = (
-    'server',
-    'requests/s',
-    'to libuv',
-    'CPU µs/request',
-    'p50 µs',
-    'p99 µs',
-    'p99.9 µs',
-    'peak MiB',
+FOLDER = TOP / 'docs' / 'report'
+PAGES = (TOP / 'README.md', TOP / 'docs' / 'performance.rst')
+MARKS = re.compile(
+    r'(figures: (\w+)(?:: ([^\n]+?))?(?: -->)?\n)(.*?)(\n[^\n]*figures: end)', re.DOTALL
 )
-LATENCIES = ('p50_us', 'p99_us', 'p999_us')
+
+CONDITIONS = {
+    'machine': 'System',
+    'cpu': 'Processor',
+    'cores': 'Cores',
+    'memory': 'Memory',
+    'descriptors': 'Descriptors that a process may have',
+    'python': 'Python',
+    'pypy': 'PyPy',
+}
+INTRODUCTION = (
+    'Everything here is made from the JSON files in `benchmarks/results` by '
+    '`python -m benchmarks.report`; nobody has written a figure by hand. A figure is the median '
+    'of its rounds, in which the systems took turns. **Ours to it** is the median of the ratios '
+    'within the rounds, and in brackets the smallest and the largest, always turned so that '
+    '**above 1 ours is ahead and below 1 it is behind**. Requests per second depend on what else '
+    'the machine does and on which cores two processes meet; CPU time is the figure to trust.'
+)
 
 
-def rows(case: Case) -> Iterable[list[str]]:
-    """Yield the lines of the table for *case*, fastest first."""
-    for server in sorted(case.rounds, key=lambda name: case.median(name, 'cpu_us')):
-        yield [
-            NAMES[server],
-            f'{case.median(server, "requests_per_second"):,.0f}',
-            _ratio(case, server, 'libuv', 'requests_per_second'),
-            f'{case.median(server, "cpu_us"):.1f}',
-            f'{case.median(server, "p50_us"):,.0f}',
-            f'{case.median(server, "p99_us"):,.0f}',
-            f'{case.median(server, "p999_us"):,.0f}',
-            f'{case.median(server, "peak_bytes") / 2**20:.0f}',
-        ]
+def load(folder: Path = RESULTS) -> Results:
+    """Read all that has been measured."""
+    return read_all(folder, [each.name for each in BENCHMARKS])
 
 
-def _ratio(case: Case, server: str, reference: str, figure: str) -> str:
-    if reference not in case.rounds:
-        return '–'
-    return f'{case.ratio(server, reference, figure):.2f}'
+def compose(results: Results, pictures: dict[str, list[Picture]]) -> Document:
+    """Return the report of *results*, with the *pictures* of each benchmark."""
+    document = Document('What gruvi_cffi costs, beside others')
+    document.text(INTRODUCTION)
+    there = list(measured(results))
+    titles = [each.title for each, _ in there]
+    titles = ['Targets', 'Where we lose', *titles, 'How it was measured']
+    document.items([f'[{title}](#{anchor(title)})' for title in titles], contents=True)
+    _targets(document, results)
+    _losses(document, results)
+    for each, figures in there:
+        _benchmark(document, each, figures, pictures.get(each.name, []))
+    _conditions(document, results)
+    return document
 
 
-def markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
-    head = list(head)
-    rule = ['---', *['---:'] * (len(head) - 1)]
-    return ''.join(f'| {" | ".join(cells)} |\n' for cells in [head, rule, *lines])
+def _targets(document: Document, results: Results) -> None:
+    document.heading('Targets')
+    document.text(targets_in_words(results))
+    document.table(tables.of_targets(results))
 
 
-def list_table(title: str, head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
-    """Return a table in reStructuredText."""
-    text = f'.. list-table:: {title}\n   :header-rows: 1\n\n'
-    for cells in [head, *lines]:
-        text += ''.join(
-            f'   {"*" if number == 0 else " "} - {cell}\n' for number, cell in enumerate(cells)
-        )
-    return text + '\n'
-
-
-def echo_for_readme(figures: Figures) -> str:
-    return markdown(HEAD, rows(figures.case(100, 1024)))
-
-
-def echo_for_docs(figures: Figures) -> str:
-    return ''.join(
-        list_table(f'{case.connections:,} connections, {size_name(case.size)}', HEAD, rows(case))
-        for case in figures.cases
-    )
-
-
-def busy_for_docs(figures: Figures) -> str:
-    case = figures.cases[0]
-    reference = 'uvloop-protocol'
-    lines = [
-        [
-            NAMES[server],
-            f'{case.median(server, "requests_per_second"):,.0f}',
-            _ratio(case, server, reference, 'requests_per_second'),
-            f'{case.median(server, "p99_us") / 1000:,.0f}',
-        ]
-        for server in case.rounds
-    ]
-    title = f'{case.connections:,} connections, {size_name(case.size)}'
-    return list_table(title, ('server', 'requests/s', 'to uvloop Protocol', 'p99 ms'), lines)
-
-
-def latency_for_docs(figures: Figures) -> str:
-    case = figures.cases[0]
-    reference = 'uvloop-protocol'
-    lines = [
-        [
-            NAMES[server],
-            *(f'{case.median(server, name) / 1000:.1f}' for name in LATENCIES),
-            _ratio(case, server, reference, 'p99_us'),
-        ]
-        for server in case.rounds
-    ]
-    title = f'{case.connections:,} connections, {size_name(case.size)}, {case.rate:,.0f} requests/s'
-    head = ('server', 'p50 ms', 'p99 ms', 'p99.9 ms', 'p99 to uvloop Protocol')
-    return list_table(title, head, lines)
-
-
-def micro_for_docs(results: dict[str, Any]) -> str:
-    """Return the tables of what benchmarks.micro has written."""
-    times = [
-        [results['titles'][program], *_beside_ours({name: _wall(costs[name]) for name in costs})]
-        for program, costs in results['costs'].items()
-    ]
-    weights = {name: median(sizes) / 1024 for name, sizes in results['fibers'].items()}
-    lines = [['a fiber that waits for an Event', *_beside_ours(weights)]]
-    idle = [
-        [NAMES[server], f'{median(sizes) / 1024:.2f}']
-        for server, sizes in results['connections'].items()
-    ]
+def targets_in_words(results: Results) -> str:
+    found = count(results)
     return (
-        list_table('Time, µs', ('what', *LIBRARIES), times)
-        + list_table('Memory, KiB', ('what', *LIBRARIES), lines)
-        + list_table('Memory of an idle connection', ('server', 'KiB'), idle)
+        f'Of {sum(found.values())} targets, {found[REACHED]} are reached, {found[MISSED]} are '
+        f'missed, and {found[UNKNOWN]} are not measured. These are ratios of the figure itself, '
+        'ours to theirs: of times and sizes, less is better.'
     )
 
 
-def core_for_docs(results: dict[str, Any]) -> str:
-    """Return the table of what benchmarks.core has written."""
-    return list_table('Time of each', core.HEAD, core.rows(results['costs']))
+def losses_in_words(results: Results) -> str:
+    total, behind = sum(1 for _ in comparisons(results)), losses(results)
+    by_name = Counter(loss.benchmark.title for loss in behind)
+    where = ', '.join(f'{title} {number}' for title, number in by_name.most_common())
+    return f'Ours is behind in {len(behind)} of {total} comparisons: {where or "nowhere"}.'
 
 
-def http_for_docs(results: http.Results) -> str:
-    """Return the tables of what benchmarks.http has written."""
-    text = ''.join(
-        list_table(title, http.HEAD, http.lines(measured))
-        for title, measured in results.cases.items()
+def _losses(document: Document, results: Results) -> None:
+    document.heading('Where we lose')
+    document.text(f'{losses_in_words(results)} The worst is first.')
+    table = tables.of_losses(results)
+    document.details(f'All {len(table.rows)} of them', lambda: document.table(table))
+
+
+def _benchmark(
+    document: Document, each: Benchmark, figures: Figures, pictures: list[Picture]
+) -> None:
+    document.heading(each.title)
+    document.text(each.compared)
+    document.pictures(pictures)
+    for table in tables.of_benchmark(each, figures):
+        document.table(table)
+    if any(case.axis == COUNT for case in figures.cases):
+        document.text('The slope is the exponent of growth: 0 is flat, 1 linear, 2 quadratic.')
+        document.table(tables.slopes(each, figures))
+    for title, errors in figures.about.get('errors', {}).items():
+        for system, error in errors.items() if isinstance(errors, dict) else [('', errors)]:
+            document.text(f'**Failed**, {title} {system}: {error}')
+    document.details('All rounds', lambda: document.table(tables.of_rounds(each, figures.cases)))
+
+
+def _conditions(document: Document, results: Results) -> None:
+    document.heading('How it was measured')
+    document.text(
+        'Each system runs in a process of its own, with the load in another. They take turns in '
+        'short rounds, in an order that rotates, and those whose turn it is not are stopped. To '
+        'repeat it, on Debian, from a clone:'
     )
-    if results.idle:
-        title = 'Memory of an idle connection'
-        text += list_table(title, http.IDLE_HEAD, http.idle_lines(results.idle))
-    return text
-
-
-def http_clients_for_docs(figures: http_clients.Figures) -> str:
-    """Return the tables of what benchmarks.http_clients has written."""
-    return ''.join(
-        list_table(title, http_clients.HEAD, http_clients.rows(measured))
-        for title, measured in figures.items()
+    document.commands(
+        'make bench-all', 'python -m benchmarks --list', 'python -m benchmarks --quick'
     )
+    for line in conditions(results):
+        document.text(line)
+    document.table(tables.of_runs(results))
 
 
-def http_for_readme(results: http.Results) -> str:
-    """Return the table of the servers that answer 64 connections in a few bytes."""
-    return markdown(http.HEAD, http.lines(results.cases['hello, 64 connections']))
+def conditions(results: Results) -> list[str]:
+    """Return on what it was measured, each different answer once."""
+    lines = []
+    for key, title in CONDITIONS.items():
+        answers = dict.fromkeys(
+            str(each.about[key]) for each in results.values() if each.about.get(key)
+        )
+        if answers:
+            lines.append(f'**{title}**: {"; ".join(answers)}')
+    versions: dict[str, dict[str, None]] = {}
+    for each in results.values():
+        for name, version in each.about.get('versions', {}).items():
+            versions.setdefault(name, {})[version] = None
+    shown = ', '.join(f'{name} {" and ".join(found)}' for name, found in sorted(versions.items()))
+    return [*lines, f'**Versions**: {shown}']
 
 
-def http_clients_for_readme(figures: http_clients.Figures) -> str:
-    """Return the table of the clients with 64 connections."""
-    return markdown(http_clients.HEAD, http_clients.rows(figures['13b, 64 connections']))
+def piece(results: Results, name: str, case: str | None) -> list[tables.Table] | str:
+    """Return what stands between marks for *name*.
 
-
-def tls_for_docs(results: tls.Results) -> str:
-    """Return the tables of what benchmarks.tls has written."""
-    return ''.join(
-        list_table(f'{TLS_PARTS[part]}: {title}', heading, lines)
-        for part, title, heading, lines in tls.tables(results)
-    )
-
-
-def tls_for_readme(results: tls.Results) -> str:
-    """Return the table of the servers that answer by HTTPS."""
-    ((heading, lines),) = [
-        (heading, lines) for part, _, heading, lines in tls.tables(results) if part == 'https'
-    ]
-    return markdown(heading, lines)
-
-
-def _wall(rounds: list[dict[str, float]]) -> float:
-    return median(round_['wall'] for round_ in rounds) / 1000
-
-
-def _beside_ours(values: dict[str, float]) -> list[str]:
-    ours = values[LIBRARIES[0]]
-    cells = [f'{ours:.2f}']
-    for name in LIBRARIES[1:]:
-        value = values.get(name)
-        cells.append('–' if value is None else f'{value:.2f} ({value / ours:.2f})')
-    return cells
-
-
-def replace(path: Path, name: str, text: str) -> None:
-    """Put *text* between the marks for *name* in the file *path*.
-
-    :raises LookupError: they are not there.
+    :raises LookupError: it was not measured.
     """
-    marks = re.compile(rf'(figures: {name}\b[^\n]*\n)(.*?)(\n[^\n]*figures: end)', re.DOTALL)
-    old = path.read_text()
-    new, count = marks.subn(lambda found: f'{found[1]}\n{text}{found[3]}', old)
-    if not count:
-        raise LookupError(f'{path.name} has no place for the figures of {name}')
-    path.write_text(new)
+    if name == 'targets':
+        return [tables.of_targets(results)]
+    if name == 'losses':
+        return losses_in_words(results)
+    for each, figures in measured(results):
+        if each.name == name:
+            return main_tables(each, figures, case)
+    raise LookupError(f'there is a place for the figures of {name}, of which there are none')
 
 
-def main() -> int:
+def main_tables(each: Benchmark, figures: Figures, title: str | None) -> list[tables.Table]:
+    """Return the table of one case, or those of the cases that stand for the others."""
+    if each.matrix and title is None:
+        return tables.matrices(each, figures)
+    titles = each.main if title is None else (title,)
+    cases = [figures.case(title) for title in titles]
+    return [tables.of_case(each, case) for case in cases if case is not None]
+
+
+def filled(page: Path, results: Results) -> str:
+    """Return the text of *page* with all figures in their places.
+
+    :raises LookupError: it has marks for what was not measured.
+    """
+
+    def fill(found: re.Match[str]) -> str:
+        text = piece(results, found[2], found[3])
+        if not isinstance(text, str):
+            markup = 'markdown' if page.suffix == '.md' else 'rst'
+            text = '\n'.join(getattr(table, markup)() for table in text)
+        return f'{found[1]}\n{text.rstrip()}\n{found[5]}'
+
+    return MARKS.sub(fill, page.read_text())
+
+
+def write(results: Results, folder: Path) -> None:
+    """Write the report with its pictures into *folder*."""
     from .plot import draw  # matplotlib is not on every Python that the tables are tested on
 
-    figures = read(RESULTS / 'echo.json')
-    replace(TOP / 'README.md', 'echo', echo_for_readme(figures))
-    replace(PERFORMANCE, 'echo', echo_for_docs(figures))
-    draw(figures, PICTURE)
-    replace(PERFORMANCE, 'latency', latency_for_docs(read(RESULTS / 'latency.json')))
-    replace(PERFORMANCE, 'busy', busy_for_docs(read(RESULTS / 'busy.json')))
-    micro = json.loads((RESULTS / 'micro.json').read_text())
-    replace(PERFORMANCE, 'micro', micro_for_docs(micro))
-    rest = json.loads((RESULTS / 'core.json').read_text())
-    replace(PERFORMANCE, 'core', core_for_docs(rest))
-    servers = http.load(RESULTS / 'http.json')
-    replace(PERFORMANCE, 'http', http_for_docs(servers))
-    replace(TOP / 'README.md', 'http', http_for_readme(servers))
-    clients = http_clients.load(RESULTS / 'http_clients.json')
-    replace(PERFORMANCE, 'http_clients', http_clients_for_docs(clients))
-    replace(TOP / 'README.md', 'http_clients', http_clients_for_readme(clients))
-    secure = tls.load(RESULTS / 'tls.json')
-    replace(PERFORMANCE, 'tls', tls_for_docs(secure))
-    replace(TOP / 'README.md', 'tls', tls_for_readme(secure))
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob('*.svg'):
+        old.unlink()
+    pictures = {each.name: draw(each, figures, folder) for each, figures in measured(results)}
+    document = compose(results, pictures)
+    (folder / 'README.md').write_text(document.markdown())
+    (folder / 'report.html').write_text(document.html())
+
+
+def publish(folder: Path = RESULTS) -> Path:
+    """Write the report of the figures in *folder*, and return its page.
+
+    If they are those of the repository, the README and the documentation get theirs, too.
+    """
+    results = load(folder)
+    into = FOLDER if folder == RESULTS else folder / 'report'
+    write(results, into)
+    if folder == RESULTS:
+        for page in PAGES:
+            page.write_text(filled(page, results))
+    return into / 'report.html'
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.report')
+    parser.description = (__doc__ or '').partition('\n')[0]
+    parser.add_argument('--results', type=Path, default=RESULTS, help='the folder with the JSON')
+    options = parser.parse_args(arguments)
+    print(publish(options.results))
     return 0
 
 

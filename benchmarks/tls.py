@@ -14,8 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -23,13 +22,13 @@ from rich.console import Console
 from . import http, tls_bulk
 from .about import about, duration, target, whole
 from .compiler import CompileError
-from .figures import size_name
+from .figures import Rounds, size_name
 from .http_servers import is_there, unchecked
 from .measure import Ask, Load, bytes_per_connection, echoed, measure
 from .micro_rounds import interleave
 from .process import BenchmarkError, Server, raise_fd_limit
 from .servers import missing_library
-from .tables import Column, head, rows, show
+from .tables import show
 from .tls_servers import BULK, NODE_SERVER, SERVERS, command_of
 
 CONNECTIONS = 100
@@ -38,50 +37,6 @@ AT_ONCE = 16  # new connections
 ECHOED = (1, 65536)  # bytes, before a connection is idle
 VERSIONS = ('tls1.3', 'tls1.2')
 QUICK = {'rounds': 3, 'seconds': 0.5, 'bulk': BULK >> 3, 'idle': 200, 'sizes': [1024]}
-OURS = ('gruvi-protocol', 'gruvi', tls_bulk.PAIRS[1])  # each stands in other tables
-
-Figures = dict[str, float]  # of one round
-Measured = dict[str, list[Figures]]  # server
-
-
-@dataclass
-class Results:
-    """The rounds of each part and case, and what failed."""
-
-    parts: dict[str, dict[str, Measured]] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-
-
-def column(title: str, form: str, figure: str, unit: float = 1) -> Column[Figures]:
-    return Column(title, form, lambda each: each[figure] / unit)
-
-
-_CPU = column('CPU µs', '{:.1f}', 'cpu_us')
-COLUMNS: dict[str, tuple[Column[Figures], ...]] = {
-    'echo': (
-        column('echoes/s', '{:,.0f}', 'requests_per_second'),
-        _CPU,
-        column('p99 ms', '{:.1f}', 'p99_us', 1000),
-        column('peak MiB', '{:.0f}', 'peak_bytes', 2**20),
-    ),
-    'https': (
-        column('requests/s', '{:,.0f}', 'requests_per_second'),
-        _CPU,
-        column('p99 ms', '{:.1f}', 'p99_us', 1000),
-        column('peak MiB', '{:.0f}', 'peak_bytes', 2**20),
-    ),
-    'handshakes': (
-        column('connections/s', '{:,.0f}', 'requests_per_second'),
-        _CPU,
-        column('p99 ms', '{:.1f}', 'p99_us', 1000),
-    ),
-    'bulk': (
-        column('MiB/s', '{:,.0f}', 'bytes_per_second', 2**20),
-        column('CPU s/GiB', '{:.2f}', 'cpu_seconds'),
-    ),
-    'idle': (column('KiB', '{:.1f}', 'bytes', 1024),),
-}
-ORDER = {'bulk': COLUMNS['bulk'][1], 'idle': COLUMNS['idle'][0]}  # others by their CPU time
 
 
 class Run:
@@ -89,7 +44,7 @@ class Run:
 
     def __init__(self, options: argparse.Namespace, console: Console, stack: ExitStack) -> None:
         self.options = options
-        self.results = Results()
+        self.results = http.Results()
         self.console = console
         self._stack = stack
         self.pem = http.certificate(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -104,36 +59,35 @@ class Run:
             server.sleep()
         return servers
 
-    def case(self, part: str, title: str, names: Sequence[str], act: Callable[[str], Any]) -> None:
+    def case(self, title: str, names: Sequence[str], act: Callable[[str], Any]) -> None:
         """Have *act* measure each of *names* in turn. One that fails has no figures."""
-        self.console.print(f'{part}: {title} ...', highlight=False)
-        measured: Measured = {name: [] for name in names}
+        self.console.print(f'{title} ...', highlight=False)
+        measured: Rounds = {name: [] for name in names}
+        self.results.cases[title] = measured
 
         def note(name: str) -> None:
             if name not in measured:
                 return
             try:
-                measured[name].append(asdict(act(name)))
+                measured[name].append(act(name))
             except BenchmarkError as error:
-                del measured[name]
-                self.results.errors.append(f'{part}, {title}: {error}')
+                self.results.fail(title, name, error)
 
         interleave(names, self.options.rounds, note)
-        self.results.parts.setdefault(part, {})[title] = measured
 
 
 def echo(run: Run) -> None:
     servers = run.start('echo')
     for size in run.options.sizes:
         load = Load(CONNECTIONS, size, run.options.seconds, tls='tls')
-        title = f'{size_name(size)}, {CONNECTIONS} connections'
-        run.case('echo', title, run.names, _loading(servers, load))
+        title = f'echo, {CONNECTIONS} connections, {size_name(size)}'
+        run.case(title, run.names, _loading(servers, load))
 
 
 def _loading(servers: dict[str, Server], load: Load) -> Callable[[str], Any]:
     def act(name: str) -> Any:
         with servers[name].awake() as server:
-            return measure(server, load)
+            return asdict(measure(server, load))
 
     return act
 
@@ -146,11 +100,10 @@ def https(run: Run) -> None:
         f'--seconds {run.options.seconds} --idle 0 --servers {" ".join(names)}'.split()
     )
     found = http.run(options, run.console)
-    run.results.errors += [f'https, {error}' for error in found.errors]
-    run.results.parts['https'] = {
-        title: {name: [asdict(each) for each in rounds] for name, rounds in measured.items()}
-        for title, measured in found.cases.items()
-    }
+    for title, measured in found.cases.items():
+        run.results.cases[f'HTTPS {title}'] = measured
+    for title, errors in found.errors.items():
+        run.results.errors[f'HTTPS {title}'] = errors
 
 
 def handshakes(run: Run) -> None:
@@ -159,8 +112,8 @@ def handshakes(run: Run) -> None:
     for version in VERSIONS:
         for resume in (False, True):
             load = Load(AT_ONCE, 1, run.options.seconds, tls=version, fresh=True, resume=resume)
-            title = f'TLS {version[3:]}, {"resumed" if resume else "full"}'
-            run.case('handshakes', title, run.names, _loading(servers, load))
+            title = f'handshakes, TLS {version[3:]}, {"resumed" if resume else "full"}'
+            run.case(title, run.names, _loading(servers, load))
 
 
 def bulk(run: Run) -> None:
@@ -170,17 +123,15 @@ def bulk(run: Run) -> None:
 
         def act(name: str, servers: dict[str, Server] = servers, what: str = what) -> Any:
             with servers[name].awake() as server:
-                return tls_bulk.measure(server, what, size)
+                return asdict(tls_bulk.measure(server, what, size))
 
-        run.case('bulk', title, run.names, act)
+        run.case(f'bulk, {title}', run.names, act)
     if tls_bulk.OURS in run.names:
-        pairs = tls_bulk.PAIRS
-        run.case('bulk', 'both ends', pairs, lambda name: tls_bulk.pair(name, size, run.pem))
 
+        def act_together(name: str) -> Any:
+            return asdict(tls_bulk.pair(name, size, run.pem))
 
-@dataclass(frozen=True)
-class Weight:
-    bytes: float
+        run.case('bulk, both ends', tls_bulk.PAIRS, act_together)
 
 
 def idle(run: Run) -> None:
@@ -188,37 +139,16 @@ def idle(run: Run) -> None:
     for size in ECHOED:
         ask = echoed(size, unchecked())
 
-        def act(name: str, ask: Ask = ask) -> Weight:
+        def act(name: str, ask: Ask = ask) -> Any:
             with closing(Server(name, command_of(name, run.pem))) as server:
-                return Weight(bytes_per_connection(server, run.options.idle, ask))
+                return {'kept_bytes': bytes_per_connection(server, run.options.idle, ask)}
 
-        run.case('idle', f'{size_name(size)} echoed', run.names, act)
+        run.case(f'{http.IDLE}, {size_name(size)} echoed', run.names, act)
 
 
 PARTS: dict[str, Callable[[Run], None]] = {
     'echo': echo, 'https': https, 'handshakes': handshakes, 'bulk': bulk, 'idle': idle
 }  # fmt: skip
-
-
-def tables(results: Results) -> list[tuple[str, str, list[str], list[list[str]]]]:
-    """Return part, title, head and lines of each table; who needs the least comes first."""
-    found = []
-    for part, cases in results.parts.items():
-        columns, order = COLUMNS[part], ORDER.get(part, _CPU)
-        for title, measured in cases.items():
-            ours = next((name for name in OURS if name in measured), '')
-            found.append((part, title, head(columns), rows(measured, columns, ours, order)))
-    return found
-
-
-def as_json(results: Results, arguments: Sequence[str]) -> str:
-    return json.dumps({**about(arguments), **asdict(results)}, indent=1)
-
-
-def load(path: Path) -> Results:
-    """Return what was written by ``as_json()``."""
-    known = json.loads(path.read_text())
-    return Results(known['parts'], known['errors'])
 
 
 def can_start(name: str) -> bool:
@@ -262,12 +192,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (BenchmarkError, CompileError) as error:
         console.print(str(error), style='red', markup=False, highlight=False)
         return 1
-    for part, title, heading, lines in tables(run.results):
-        show(f'{part}: {title}', heading, lines, console)
-    for text in run.results.errors:
-        console.print(text, style='red', markup=False, highlight=False)
+    show('tls', run.results.cases, run.results.errors, console)
     if options.json:
-        options.json.write_text(as_json(run.results, given))
+        options.json.write_text(json.dumps({**about(given), **asdict(run.results)}, indent=1))
     return 1 if run.results.errors else 0
 
 

@@ -35,7 +35,7 @@ class Round:
     """What it took."""
 
     bytes_per_second: float
-    cpu_seconds: float  # the server's; per GiB
+    cpu_seconds_per_gib: float  # the server's
 
 
 def measure(server: Server, direction: str, size: int) -> Round:

@@ -1,5 +1,8 @@
 """The documentation: ``make docs``, or ``sphinx-build -W -b html docs docs/_build/html``."""
 
+import shutil
+from pathlib import Path
+
 from gruvi_cffi import __version__
 
 project = 'gruvi_cffi'
@@ -36,5 +39,13 @@ def show_pictures(app, what, name, obj, options, lines):
     lines.append('')
 
 
+def copy_report(app, error):
+    """Put the report of the benchmarks, which is HTML already, beside the pages that link to it."""
+    if error is None and app.builder.format == 'html':
+        folder = Path(app.srcdir, 'report')
+        shutil.copytree(folder, Path(app.outdir, 'report'), dirs_exist_ok=True)
+
+
 def setup(app):
+    app.connect('build-finished', copy_report)
     app.connect('autodoc-process-docstring', show_pictures)

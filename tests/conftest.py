@@ -38,6 +38,17 @@ def long(request):
     return lambda short, full: full if request.config.getoption('--long') else short
 
 
+@pytest.fixture(scope='session')
+def fonts():
+    """Have matplotlib open its fonts, which it keeps."""
+    import matplotlib.pyplot
+
+    matplotlib.pyplot.loglog([1, 1000], [1, 1000])  # its powers of ten are another font's
+    matplotlib.pyplot.title('any', fontweight='bold')
+    matplotlib.pyplot.savefig(os.devnull, format='svg')
+    matplotlib.pyplot.close()
+
+
 def _open_descriptors():
     return set(os.listdir('/proc/self/fd')) if os.path.isdir('/proc/self/fd') else set()
 

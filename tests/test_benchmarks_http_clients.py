@@ -7,7 +7,7 @@ import pytest
 from dbservers import program
 from rich.console import Console
 
-from benchmarks import http_clients, report
+from benchmarks import http_clients
 from benchmarks.http_client_worker import CLIENTS
 from benchmarks.process import BenchmarkError
 
@@ -52,8 +52,3 @@ def test_the_command_writes_every_round(tmp_path):
     shown = Console(file=io.StringIO(), width=80)
     http_clients.show(http_clients.load(path), shown)
     assert 'HttpClient' in shown.file.getvalue()
-
-
-def test_the_docs_have_what_was_measured():
-    figures = http_clients.load(report.RESULTS / 'http_clients.json')
-    assert report.http_clients_for_docs(figures) in report.PERFORMANCE.read_text()

@@ -91,11 +91,10 @@ def test_the_command_writes_every_round_as_json(tmp_path):
     arguments = '--quick --programs spawn switchpoint --rounds 2 --seconds 0.01'
     arguments += f' --fibers 0 --connections 0 --json {path}'
     assert micro.main(arguments.split()) == 0
-    costs = json.loads(path.read_text())['costs']
-    assert {name: len(rounds) for name, rounds in costs['spawn'].items()} == dict.fromkeys(
-        INSTALLED, 2
-    )
-    assert set(costs['switchpoint'][OURS][0]) == {'wall', 'cpu'}
+    cases = json.loads(path.read_text())['cases']
+    spawn, switchpoint = (cases[PROGRAMS[name]] for name in ('spawn', 'switchpoint'))
+    assert {name: len(rounds) for name, rounds in spawn.items()} == dict.fromkeys(INSTALLED, 2)
+    assert set(switchpoint[OURS][0]) == {'wall_ns', 'cpu_ns'}
 
 
 def test_a_library_that_fails_has_no_figure_and_is_named_with_its_last_words():
