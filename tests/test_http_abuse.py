@@ -109,7 +109,8 @@ REFUSED = [
         b'X: 1\r\n Transfer-Encoding: chunked',
     ]),
     (length, 400, [
-        b'', b'a', b'5a', b'+5', b'-5', b'-0', b'0x5', b'5e0', b'5.0', b'5,5', b'5, 5', b'5,', b',5',
+        b'', b'a', b'5a', b'+5', b'-5', b'-0', b'0x5', b'5e0', b'5.0', b'5,5', b'5, 5', b'5,',
+        b',5',
         b'5;5', b'5 5', b'5\t5', b'"5"', b'5_0', b'\xa05', b'\xb2', b'\xef\xbc\x95', b'\xd9\xa5',
         b'18446744073709551616', b'18446744073709551621', b'1' * 400, b'5\r\n 5', b'\r\n 5',
         b'5\r\nContent-Length: 5', b'5\r\ncontent-length: 6', b'0\r\nContent-Length: 5',
@@ -135,7 +136,8 @@ REFUSED = [
         b'gzip;q=1, chunked',
     ]),
     (size, 400, [
-        b'', b' ', b'-5', b'+5', b'0x5', b'5h', b'5_0', b' 5', b'5 ', b'5\t', b'5 5', b'5,5', b'"5"',
+        b'', b' ', b'-5', b'+5', b'0x5', b'5h', b'5_0', b' 5', b'5 ', b'5\t', b'5 5', b'5,5',
+        b'"5"',
         b'5;', b'5; ', b'5;;a', b'5;=b', b'5;a=', b'5;a=b c', b'5;a="b', b'5;a="b"c', b'5;a(b',
         b'5;a=[', b'5;\xc3\xa9', b'5;a=\xe9', b'\xd9\xa5', b'\xb2', b'5;a\nb', b'5;a\rb', b'5\n',
         b'5;\n', b'5:', b'g', b'00000000000000005', b'10000000000000005', b'5;a ', b'5;a="\n"',
@@ -150,7 +152,8 @@ REFUSED = [
         )),
         *(b'5\r\nhello\r\n0' + each for each in (
             b'\n\n', b'\r\n\n', b'\r\n\rX', b'\r\r\n\r\n', b'\r\n \r\n\r\n', b'\r\nX\r\n\r\n',
-            b'\r\n: v\r\n\r\n', b'\r\nX : v\r\n\r\n', b'\r\n X: v\r\n\r\n', b'\r\nX: v\r\n w\r\n\r\n',
+            b'\r\n: v\r\n\r\n', b'\r\nX : v\r\n\r\n', b'\r\n X: v\r\n\r\n',
+            b'\r\nX: v\r\n w\r\n\r\n',
             b'\r\nX: a\0\r\n\r\n', b'\r\nX: a\rb\r\n\r\n', b'\r\nX(: v\r\n\r\n', b'\r\n\0\r\n\r\n',
             b'x\r\n\r\n', b';\0\r\n\r\n', b'\r\nGET /evil HTTP/1.1\r\n\r\n',
         )),
@@ -172,7 +175,8 @@ PASSED = [
         b"a!$&'()*+;=~", b'[v1f.x:y]',
     ]),
     (field, [
-        b"!#$%&'*+-.^_`|~0Az: 1", b'X:', b'X: ', b'X:\t\xff\t', b'X: a\tb', b'X:Y:Z', b'X: 1\r\nX: 2',
+        b"!#$%&'*+-.^_`|~0Az: 1", b'X:', b'X: ', b'X:\t\xff\t', b'X: a\tb', b'X:Y:Z',
+        b'X: 1\r\nX: 2',
         b'Transfer-Encoding-X: y', b'Content-Length-X: y', b'Transfer_Encoding: chunked',
         b'X-Transfer-Encoding: chunked', b'TE: chunked', b'Proxy-Connection: close',
         b'Connection: xclose', b'Connection: "close"', b'Connection: ,,,', b'Upgrade: a',
