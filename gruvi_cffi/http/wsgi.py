@@ -67,13 +67,19 @@ class WsgiAdapter:
             raise TypeError(f'need a WSGI application, not {application!r}')
         self._application = application
         self._server_name = server_name
+        self._bases: dict[Any, Environ] = {}  # by our own address
 
     def __call__(self, message: HttpMessage, transport: Any, protocol: Any) -> None:
         if protocol.data is None:
-            protocol.data = self._base_environ(transport, protocol.peer)
+            protocol.data = self._base_of(transport), *_peer_of(transport, protocol.peer)
         response = _WsgiResponse(message, protocol)
         protocol._response = response
-        environ = environ_of(message, protocol.data.copy())
+        base, name, address, port = protocol.data
+        environ = base.copy()
+        environ['gruvi.peername'] = name
+        environ['REMOTE_ADDR'] = address
+        environ['REMOTE_PORT'] = port
+        environ_of(message, environ)
         if message.flags & engine.UPGRADE:
             environ['gruvi.upgrade'] = response.upgrade
         result = self._application(environ, response.start_response)
@@ -92,20 +98,29 @@ class WsgiAdapter:
             if close is not None:
                 close()
 
-    def _base_environ(self, transport: Any, peer: Any) -> Environ:
-        """Return what all environs of a connection have in common."""
+    def _base_of(self, transport: Any) -> Environ:
+        """Return what all environs of a connection have in common.
+
+        It is one for all that came to the same address, since an idle connection is to be small.
+        """
         here = transport.get_extra_info('sockname')
+        if transport.tls is not None:
+            return {**self._base_environ(here, 'https'), **_tls_environ(transport.tls)}
+        base = self._bases.get(here)
+        if base is None:
+            if len(self._bases) >= _CACHED:
+                self._bases.clear()
+            base = self._bases[here] = self._base_environ(here, 'http')
+        return base
+
+    def _base_environ(self, here: Any, scheme: str) -> Environ:
         has_port = isinstance(here, tuple)
-        scheme = 'http' if transport.tls is None else 'https'
         return {
-            **({} if transport.tls is None else _tls_environ(transport.tls)),
             **_OF_REQUEST,
             'SCRIPT_NAME': '',
             'SERVER_NAME': self._server_name or (here[0] if has_port else here),
             'SERVER_PORT': str(here[1]) if has_port else '',
             'SERVER_SOFTWARE': NAME,
-            'REMOTE_ADDR': peer[0] if isinstance(peer, tuple) else '',
-            'REMOTE_PORT': str(peer[1]) if isinstance(peer, tuple) else '',
             'REQUEST_SCHEME': scheme,
             'wsgi.version': (1, 0),
             'wsgi.url_scheme': scheme,
@@ -115,14 +130,20 @@ class WsgiAdapter:
             'wsgi.run_once': False,
             'wsgi.file_wrapper': FileWrapper,
             'gruvi.sockname': here,
-            'gruvi.peername': transport.get_extra_info('peername'),
         }
 
 
 # They are there from the beginning, so that the copy for each request has the room for its fields.
-_OF_REQUEST = dict.fromkeys(
-    ('REQUEST_METHOD', 'REQUEST_URI', 'SERVER_PROTOCOL', 'PATH_INFO', 'QUERY_STRING', 'wsgi.input')
-)
+_OF_REQUEST = dict.fromkeys((
+    'REQUEST_METHOD', 'REQUEST_URI', 'SERVER_PROTOCOL', 'PATH_INFO', 'QUERY_STRING', 'wsgi.input',
+    'REMOTE_ADDR', 'REMOTE_PORT', 'gruvi.peername',
+))  # fmt: skip
+
+
+def _peer_of(transport: Any, peer: Any) -> tuple[Any, str, str]:
+    """Return the name of who is connected, and the address and the port of who asks."""
+    address, port = (peer[0], str(peer[1])) if isinstance(peer, tuple) else ('', '')
+    return transport.get_extra_info('peername'), address, port
 
 
 def _tls_environ(tls: Any) -> Environ:
