@@ -67,6 +67,7 @@ class WsgiAdapter:
             raise TypeError(f'need a WSGI application, not {application!r}')
         self._application = application
         self._server_name = server_name
+        self._last_end: Any = (None, '')  # where the last connection came to, and its port
 
     def __call__(self, message: HttpMessage, transport: Any, protocol: Any) -> None:
         if protocol.data is None:
@@ -94,15 +95,17 @@ class WsgiAdapter:
 
     def _base_environ(self, transport: Any, peer: Any) -> Environ:
         """Return what all environs of a connection have in common."""
-        here = transport.get_extra_info('sockname')
-        has_port = isinstance(here, tuple)
+        here, port = self._server_end(transport)
+        client = transport.get_extra_info('peername')
+        if client == peer:
+            client = peer  # each that is kept weighs 140 bytes
         scheme = 'http' if transport.tls is None else 'https'
         return {
             **({} if transport.tls is None else _tls_environ(transport.tls)),
             **_OF_REQUEST,
             'SCRIPT_NAME': '',
-            'SERVER_NAME': self._server_name or (here[0] if has_port else here),
-            'SERVER_PORT': str(here[1]) if has_port else '',
+            'SERVER_NAME': self._server_name or (here[0] if port else here),
+            'SERVER_PORT': port,
             'SERVER_SOFTWARE': NAME,
             'REMOTE_ADDR': peer[0] if isinstance(peer, tuple) else '',
             'REMOTE_PORT': str(peer[1]) if isinstance(peer, tuple) else '',
@@ -115,8 +118,16 @@ class WsgiAdapter:
             'wsgi.run_once': False,
             'wsgi.file_wrapper': FileWrapper,
             'gruvi.sockname': here,
-            'gruvi.peername': transport.get_extra_info('peername'),
+            'gruvi.peername': client,
         }
+
+    def _server_end(self, transport: Any) -> Any:
+        """Return its name, and the port as a string: the same objects for all that came there."""
+        here = transport.get_extra_info('sockname')
+        last = self._last_end
+        if here != last[0]:
+            last = self._last_end = here, str(here[1]) if isinstance(here, tuple) else ''
+        return last
 
 
 # They are there from the beginning, so that the copy for each request has the room for its fields.
