@@ -56,6 +56,14 @@ def short(value: float) -> str:
     return f'{value:.1f}' if value >= 10 else f'{value:.2f}'
 
 
+def size_name(size: int) -> str:
+    """Return *size* as 19k, 1M or, if it is no round number, in full."""
+    for unit, name in ((1_000_000, 'M'), (1000, 'k')):
+        if size % unit == 0:
+            return f'{size // unit}{name}'
+    return f'{size:,}'
+
+
 def _sized(value: float, figure: str) -> str:
     if figure.endswith('bytes') and value >= 2**20:
         return f'{value / 2**20:,.0f} MiB'
@@ -69,7 +77,7 @@ def table_of(figure: str, rows: dict[tuple[str, str], dict[int, float]]) -> Tabl
     table = Table(title=figure, title_justify='left', box=SIMPLE_HEAD, padding=0)
     table.add_column('case', no_wrap=True)
     table.add_column('system', no_wrap=True)
-    headings = [f'n={size:,}' if size else '' for size in sizes]
+    headings = [size_name(size) if size else '' for size in sizes]
     for heading in headings + ['slope'] * with_slope:
         table.add_column(heading, justify='right', no_wrap=True)
     for (what, system), points in rows.items():

@@ -7,6 +7,7 @@ exception belong to the fiber.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Optional
@@ -14,6 +15,8 @@ from typing import Any, Optional
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from . import limits
+
+_BLOCK = 64  # carriers whose stacks lie together
 
 
 class BareFiber:
@@ -102,6 +105,26 @@ def _work() -> None:
             raise
 
 
+def _whole_blocks(idle: list[Carrier], count: int) -> tuple[list[Carrier], list[Carrier]]:
+    """Take some *count* of *idle*, which is in order, but only in whole blocks. Return the rest."""
+    chosen: list[Carrier] = []
+    rest: list[Carrier] = []
+    at = 0
+    while at < len(idle):
+        end = at + _BLOCK
+        first = idle[at].serial
+        whole = (
+            first % _BLOCK == 0 and end <= len(idle) and idle[end - 1].serial == first + _BLOCK - 1
+        )
+        if whole and len(chosen) < count:
+            chosen += idle[at:end]
+            at = end
+        else:
+            rest.append(idle[at])
+            at += 1
+    return chosen, rest
+
+
 class Carriers:
     """The carriers of a hub, whose greenlet is *parent*.
 
@@ -114,6 +137,7 @@ class Carriers:
         self.idle: list[Carrier] = []
         self._surplus: list[Carrier] = []  # to be freed, the oldest at the end
         self._serial = 0
+        self._not_above = sys.maxsize  # live fibers: beside more, nothing is to be found
 
     def make(self) -> Carrier:
         """Return a new carrier. It works for its ``fiber`` once it is switched to."""
@@ -125,22 +149,34 @@ class Carriers:
     def trim(self, live: int) -> bool:
         """Free a few of the carriers that are too many beside *live* fibers; False: none is left.
 
-        In order of creation: to end a random half of a million stacks punches so many holes into
-        the address space that the kernel refuses (vm.max_map_count). A quarter is set aside at a
-        time, so that the sorting costs little, and few are freed in a turn: each takes as long as
-        some fibers do to run, and a million would stop the hub for ten seconds.
+        A quarter is set aside at a time, so that the sorting costs little, and few are freed in a
+        turn: each takes as long as some fibers do to run, and a million would stop the hub for ten
+        seconds.
         """
         if not self._surplus:
             most = max(limits.IDLE_CARRIERS, live)
-            if len(self.idle) <= most:
+            if len(self.idle) <= most or live > self._not_above:
                 return False
-            count = len(self.idle) - most + most // 4
-            self.idle.sort(key=attrgetter('serial'))
-            self._surplus = self.idle[count - 1 :: -1]
-            del self.idle[:count]
+            self._choose(len(self.idle) - most + most // 4, live)
         for _ in range(min(limits.FREED_CARRIERS, len(self._surplus))):
             self._surplus.pop().throw(GreenletExit)
         return True
+
+    def _choose(self, count: int, live: int) -> None:
+        """Set *count* idle ones aside, in order of creation, which is that of the stacks in memory.
+
+        Each that is left between two that are gone is a map of its own, and at 65,530 maps
+        (vm.max_map_count) the kernel takes nothing back any more: a random half of a million would
+        stay for ever. So beside many fibers only blocks go that are idle as a whole.
+        """
+        self.idle.sort(key=attrgetter('serial'))
+        if live <= limits.SCATTERED_FIBERS:
+            chosen, self.idle[:] = self.idle[:count], self.idle[count:]
+        else:
+            chosen, self.idle[:] = _whole_blocks(self.idle, count)
+        # If there are too few now, the end of a few more fibers will not have made enough.
+        self._not_above = sys.maxsize if len(chosen) >= count else live * 3 // 4
+        self._surplus = chosen[::-1]
 
     def free(self) -> None:
         """Free all idle carriers. In the hub's fiber."""

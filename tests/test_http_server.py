@@ -9,7 +9,7 @@ from wsgiref.validate import validator
 import pytest
 from httppeer import LAST, TIMEOUT, Peer, ask, echo, get, hello, split
 
-from gruvi_cffi import Cancelled, current_fiber, limits, sleep, spawn
+from gruvi_cffi import Cancelled, current_fiber, limits, sleep, spawn, wait_readable
 from gruvi_cffi.http import (
     HttpClient,
     HttpError,
@@ -52,6 +52,29 @@ def test_a_connection_is_kept(serve):
             peer.send(get())
             assert b'Connection' not in peer.read_until(b'World!')
         assert peer.ask(get(b'/', LAST)).endswith(b'World!')
+
+
+def test_the_names_in_an_environ_are_those_of_its_connection(serve):
+    environs = []
+
+    def app(environ, start_response):
+        environs.append(environ)
+        return hello(environ, start_response)
+
+    servers = [serve(app), serve(app)]
+    ports = []
+    for server in [servers[0], servers[0], servers[1], servers[0]]:
+        address = server.addresses[0]
+        with socket.create_connection(address) as client:
+            ports.append((address[1], client.getsockname()[1]))
+            client.sendall(b'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+            wait_readable(client)
+    for environ, (here, there) in zip(environs, ports):
+        assert environ['gruvi.sockname'] == ('127.0.0.1', here)
+        assert environ['gruvi.peername'] == ('127.0.0.1', there)
+        assert (environ['SERVER_PORT'], environ['REMOTE_PORT']) == (str(here), str(there))
+    # What is the same for all is kept once: there may be 100,000.
+    assert environs[0]['gruvi.sockname'] is environs[1]['gruvi.sockname']
 
 
 def test_requests_that_come_together_are_answered_in_order(serve):

@@ -2,6 +2,7 @@
 
 import gc
 import random
+import threading
 from collections import Counter
 
 import greenlet
@@ -287,3 +288,48 @@ def test_carriers_that_are_too_many_are_freed_a_few_at_a_time_while_the_hub_is_i
         freed.append(sum(carrier.dead for carrier in carriers))
         assert len(freed) < 1000
     assert freed[1] < 190
+
+
+@pytest.mark.parametrize(('scattered', 'freed'), [(0, False), (640, True)])
+def test_only_beside_few_fibers_stacks_are_freed_that_leave_holes(monkeypatch, scattered, freed):
+    monkeypatch.setattr(limits, 'IDLE_CARRIERS', 20)
+    monkeypatch.setattr(limits, 'SCATTERED_FIBERS', scattered)
+    ended = [number for number in range(640) if number % 4]
+    assert (carriers_left(640, ended) < len(ended)) == freed
+
+
+def test_beside_many_fibers_whole_blocks_of_stacks_are_freed(monkeypatch):
+    monkeypatch.setattr(limits, 'IDLE_CARRIERS', 20)
+    monkeypatch.setattr(limits, 'SCATTERED_FIBERS', 0)
+    left = carriers_left(640, range(500))
+    # In order of creation, 7 blocks of 64 have ended, and all that are too many would be 6.
+    assert 500 - 7 * 64 <= left <= 500 - 5 * 64
+
+
+def carriers_left(count, ended):
+    """Let *count* fibers wait, end some, and return how many idle carriers are kept."""
+
+    def run(pool):
+        events = [Event() for _ in range(count)]
+        fibers = [spawn(event.wait) for event in events]
+        sleep(0)
+        for number in ended:
+            events[number].set()
+        for number in ended:
+            fibers[number].join()
+        carriers = list(pool.idle)
+        for _ in range(50):  # turns, and 64 can be freed in each
+            sleep(0)
+        left = sum(not carrier.dead for carrier in carriers)
+        for event in events:
+            event.set()
+        for fiber in fibers:
+            fiber.join()
+        return left
+
+    results = []
+    # In a thread of its own, with a hub whose carriers nothing else has used.
+    thread = threading.Thread(target=lambda: results.append(run(get_hub().carriers)))
+    thread.start()
+    thread.join()
+    return results[0]
