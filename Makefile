@@ -40,7 +40,7 @@ help:
 	@echo 'make format     let the formatters do what they can'
 	@echo 'make docs       the documentation, into docs/_build/html'
 	@echo 'make bench-all  all benchmarks (BENCH_ARGS, as --quick or --only echo http), and their report'
-	@echo 'make bench  bench-http  bench-http-client  bench-tls  parts of that'
+	@echo 'make bench  bench-http  bench-http-client  bench-tls  bench-scale  parts of that'
 	@echo 'make package    sdist and wheel, into dist'
 	@echo 'make build      the extension module, in place'
 	@echo 'make clean      remove what these have made, but the virtual environments'
@@ -72,14 +72,16 @@ bench-all: build
 	@$(run) -m benchmarks $(BENCH_ARGS)
 
 # Parts of it.
-.PHONY: bench bench-http bench-http-client bench-tls
-bench bench-http bench-http-client bench-tls: build
+.PHONY: bench bench-http bench-http-client bench-tls bench-scale
+bench bench-http bench-http-client bench-tls bench-scale: build
 	@$(run) -m benchmarks --only $(parts_of_$@) $(BENCH_ARGS)
 
 parts_of_bench = echo latency busy micro core
 parts_of_bench-http = http
 parts_of_bench-http-client = http_clients
 parts_of_bench-tls = tls
+parts_of_bench-scale = scale_connections scale_fibers scale_timers scale_waiters scale_fanout \
+                       scale_workers
 
 .PHONY: docs
 docs: build

@@ -17,6 +17,12 @@ IN_PYTHON = (
 )
 LATENCIES = ('p50_us', 'p90_us', 'p99_us', 'p999_us')
 Rivals = Mapping[str, tuple[str, ...]]
+GREEN_RIVALS: Rivals = {'gruvi': ('asyncio', 'uvloop', 'gevent', 'eventlet', 'threads')}
+CONNECTION_RIVALS: Rivals = {
+    'gruvi-protocol': ('uvloop-protocol', 'asyncio-protocol'),
+    'gruvi-stream': ('gevent', 'eventlet'),
+    'gruvi-http': (),
+}
 ECHO_RIVALS: Rivals = {
     'gruvi-protocol': ('libuv', 'uvloop-protocol', 'asyncio-protocol'),
     'gruvi-stream': ('uvloop-streams', 'asyncio-streams', 'gevent-stream'),
@@ -71,10 +77,10 @@ BENCHMARKS = (
         compared_by=('requests_per_second', 'cpu_us'),
         main=('100 connections, 1 KiB',),
         rivals=ECHO_RIVALS,
-        arguments='--rounds 3',
+        arguments='--rounds 3 --seconds 0.7',
         quick='--quick --rounds 2 --seconds 0.3 --servers libuv gruvi-protocol '
         'gruvi-stream uvloop-protocol gevent-stream',
-        seconds=(520, 10),
+        seconds=(420, 8),
     ),
     Benchmark(
         name='latency',
@@ -89,7 +95,7 @@ BENCHMARKS = (
         arguments=f'--rate 15000 --connections 1000 --sizes 1024 --servers libuv {IN_PYTHON}',
         quick='--quick --rate 5000 --rounds 1 --seconds 0.5 --servers gruvi-protocol '
         'uvloop-protocol',
-        seconds=(65, 4),
+        seconds=(65, 3),
     ),
     Benchmark(
         name='busy',
@@ -104,7 +110,7 @@ BENCHMARKS = (
         'uvloop-protocol',
         quick='--quick --busy --rounds 1 --seconds 0.5 --reference uvloop-protocol '
         '--servers gruvi-protocol uvloop-protocol',
-        seconds=(60, 4),
+        seconds=(60, 3),
     ),
     Benchmark(
         name='micro',
@@ -118,9 +124,10 @@ BENCHMARKS = (
             'gruvi-protocol': ('uvloop-protocol', 'asyncio-protocol'),
             'gruvi-stream': ('gevent-stream',),
         },
+        arguments='--rounds 5',
         quick='--quick --rounds 2 --seconds 0.03 --fibers 2000 --connections 1000',
         matrix=True,
-        seconds=(170, 14),
+        seconds=(130, 12),
     ),
     Benchmark(
         name='core',
@@ -130,9 +137,10 @@ BENCHMARKS = (
         'child processes in it.',
         figures=('wall_ns', 'cpu_ns'),
         compared_by=('wall_ns', 'cpu_ns'),
+        arguments='--seconds 1',
         quick='--rounds 1 --seconds 0.2',
         matrix=True,
-        seconds=(170, 10),
+        seconds=(110, 8),
     ),
     Benchmark(
         name='http',
@@ -142,15 +150,16 @@ BENCHMARKS = (
         figures=('requests_per_second', 'cpu_us', *LATENCIES, 'peak_bytes', 'kept_bytes'),
         compared_by=('requests_per_second', 'kept_bytes', 'cpu_us'),
         main=('hello, 64 connections',),
+        arguments='--rounds 3',
         quick='--rounds 1 --cases hello --connections 64 --idle 100 --servers gruvi uvicorn node',
-        seconds=(560, 8),
+        seconds=(370, 8),
     ),
     Benchmark(
         name='tls',
         title='TLS',
         compared='Echo servers over TLS, HTTPS servers under wrk, new connections that echo one '
-        'byte and end, 1 GiB over one connection, and the memory of an idle one. All speak what '
-        'OpenSSL chooses by default, with a certificate of P-256.',
+        'byte and end, many bytes over one connection, and the memory of an idle one. All speak '
+        'what OpenSSL chooses by default, with a certificate of P-256.',
         figures=(
             'requests_per_second',
             'bytes_per_second',
@@ -175,9 +184,9 @@ BENCHMARKS = (
             'bulk, both ends',
             'idle connection, 1 B echoed',
         ),
-        arguments='--rounds 3',
+        arguments='--rounds 3 --bulk 268435456',
         quick='--quick --parts echo --rounds 1 --servers gruvi-protocol uvloop-protocol',
-        seconds=(300, 5),
+        seconds=(350, 5),
     ),
     Benchmark(
         name='http_clients',
@@ -199,9 +208,9 @@ BENCHMARKS = (
             ),
             'HttpSession': ('aiohttp', 'httpx', 'requests'),
         },
-        arguments='--rounds 3',
+        arguments='--rounds 2',
         quick='--rounds 1 --seconds 0.3 --cases 13b --connections 64',
-        seconds=(240, 8),
+        seconds=(170, 8),
     ),
     Benchmark(
         name='instructions',
@@ -225,8 +234,90 @@ BENCHMARKS = (
             'gruvi-stream': (),
             'gruvi-http': ('libuv-http', 'uvicorn'),
         },
-        quick='--seconds 1 --connections 20 --cases echo',
-        seconds=(190, 14),
+        arguments='--seconds 1',
+        quick='--seconds 0.3 --cases echo --servers gruvi-protocol',
+        seconds=(110, 20),
+    ),
+    Benchmark(
+        name='scale_connections',
+        title='Many connections',
+        compared='One server process that holds more and more idle connections, among which 100 '
+        'ask and are answered; and several processes on one port, where a process may not have '
+        'so many descriptors. The median of the latency is about the length of a turn.',
+        compared_by=('accepts_per_second', 'answer_cpu_us', 'p99_us', 'bytes_per_connection'),
+        rivals=CONNECTION_RIVALS,
+        main=('idle, n=1000', 'idle, n=19000', 'idle over processes, n=100000'),
+        quick='--quick --sizes 1000 5000 --systems gruvi-protocol gruvi-stream uvloop-protocol',
+        seconds=(220, 5),
+    ),
+    Benchmark(
+        name='scale_fibers',
+        title='Many fibers',
+        compared='Fibers, tasks, greenlets and threads that wait together, are woken, and end in '
+        'order or at random. CPU time and memory are for each of them.',
+        compared_by=('spawned_per_second', 'bytes_per_fiber', 'spawn_join_us', 'wake_us'),
+        rivals=GREEN_RIVALS,
+        main=('park, n=1000000', 'spawn, n=100000', 'shuffled, n=1000000'),
+        quick='--quick --systems gruvi asyncio gevent',
+        seconds=(190, 5),
+    ),
+    Benchmark(
+        name='scale_timers',
+        title='Many timers',
+        compared='Timers that are started, started and cancelled among the others, cancelled, and '
+        'due; and fibers or tasks that sleep. CPU time is for each of them.',
+        compared_by=('start_us', 'start_cancel_us', 'cancel_us', 'fire_us', 'sleep_us'),
+        rivals=GREEN_RIVALS,
+        main=('pending, n=1000000', 'fire, n=1000000', 'sleeps, n=100000'),
+        quick='--quick --systems gruvi asyncio',
+        seconds=(150, 4),
+    ),
+    Benchmark(
+        name='scale_waiters',
+        title='Many that wait for one thing',
+        compared='Fibers, tasks and greenlets that all wait for one lock, queue and so on, are '
+        'woken one after the other, or cancelled in random order. CPU time is for each of them.',
+        compared_by=('wait_us', 'cancel_us', 'wake_us'),
+        rivals=GREEN_RIVALS,
+        main=('Event, n=100000', 'Lock, n=100000', 'Queue, n=100000'),
+        quick='--quick --systems gruvi asyncio',
+        seconds=(130, 4),
+    ),
+    Benchmark(
+        name='scale_fanout',
+        title='Fan-out, churn, bulk and slow readers',
+        compared='One message to all of many connections; connections that come, ask once and go; '
+        '1 GiB over one connection; and a stream without end to clients that do not read, whose '
+        'memory must stay what it is.',
+        compared_by=(
+            'messages_per_second',
+            'connects_per_second',
+            'sent_mib_per_second',
+            'received_mib_per_second',
+            'reader_bytes',
+            'received_cpu_us_per_mib',
+            'sent_cpu_us_per_mib',
+            'connect_cpu_us',
+            'message_cpu_us',
+        ),
+        rivals=CONNECTION_RIVALS,
+        main=('fan-out, n=10000', 'churn', 'bulk', 'slow readers, n=1000'),
+        quick='--quick --seconds 2 --mebibytes 64 --systems gruvi-protocol uvloop-protocol',
+        seconds=(160, 6),
+    ),
+    Benchmark(
+        name='scale_workers',
+        title='Two processes on one port',
+        compared='One process and two that listen on a port by SO_REUSEPORT; *of one* is what a '
+        'CPU second of theirs brings in terms of the one in the same round.',
+        compared_by=('answers_per_second', 'answers_per_cpu_second'),
+        rivals={
+            'gruvi-http': (),
+            'gruvi-protocol': ('uvloop-protocol', 'asyncio-protocol', 'gevent'),
+        },
+        main=('workers, n=1', 'workers, n=2'),
+        quick='--quick --rounds 1 --systems gruvi-http uvloop-protocol',
+        seconds=(60, 3),
     ),
 )
 

@@ -23,7 +23,7 @@ from .units import PERCENTILES, figure, number
 matplotlib.use('agg')
 
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 # The same figures give the same file, so that a new report changes what is new.
 matplotlib.rcParams.update({
@@ -45,8 +45,22 @@ COLOURS = {
 }  # fmt: skip
 OTHER = '#b0b0b0'
 FAR = 20  # times as much: then the axis has to be logarithmic
-DASHES = {'protocol': '-', 'stream': '--', 'streams': '--', 'buffered': ':', 'stdlib': ':'}
-MARKERS = {'protocol': 'o', 'stream': 's', 'streams': 's', 'buffered': '^', 'stdlib': '^'}
+DASHES = {
+    'protocol': '-',
+    'stream': '--',
+    'streams': '--',
+    'buffered': ':',
+    'stdlib': ':',
+    'http': '-.',
+}
+MARKERS = {
+    'protocol': 'o',
+    'stream': 's',
+    'streams': 's',
+    'buffered': '^',
+    'stdlib': '^',
+    'http': 'D',
+}
 
 
 def style(system: str) -> dict[str, Any]:
@@ -124,7 +138,7 @@ def _lines(axes: Any, cases: Sequence[Case], name: str, growth: bool) -> None:
         label = system_title(system)
         exponent = slope(points) if growth else None
         if exponent is not None:
-            label += f' (slope {exponent:.2f})'
+            label += f' (slope {round(exponent, 2) + 0:.2f})'  # no -0.00
         axes.plot(
             [size for size, _ in points], [value / shown.divisor for _, value in points],
             label=label, **style(system),
@@ -144,8 +158,7 @@ def _lines(axes: Any, cases: Sequence[Case], name: str, growth: bool) -> None:
     axes.minorticks_off()
     medians = [value for system in systems for _, value in curve(cases, system, name) if value]
     if growth or max(medians, default=1) > FAR * min(medians, default=1):
-        axes.set_yscale('log')
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        _logarithmic(axes)
     else:
         axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
@@ -160,9 +173,8 @@ def _latency(axes: Any, case: Case, names: Sequence[str]) -> None:
             milliseconds = [value / 1000 for value in values if value]
             axes.plot(range(len(names)), milliseconds, label=system_title(system), **style(system))
     axes.set_xticks(range(len(names)), [f'{PERCENTILES[name]} %' for name in names])
-    axes.set_yscale('log')
+    _logarithmic(axes)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel('of the requests were answered within')
     axes.set_ylabel('ms (less is better)')
     _legend(axes)
@@ -198,8 +210,15 @@ def _ratios(axes: Any, rows: Sequence[Ratio]) -> None:
     axes.set_yticks(range(len(rows)), [words for words, _, _ in reversed(rows)], fontsize=9)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xscale('log', base=2)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
-    axes.set_xlabel('to the left of 1 ours is behind; a dot is a round')
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:.2g}'))
+    axes.figure.supxlabel('to the left of 1 ours is behind; a dot is a round', fontsize=10)
+
+
+def _logarithmic(axes: Any) -> None:
+    """Let heights be logarithmic, with names for some of them within less than ten times, too."""
+    axes.set_yscale('log')
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _legend(axes: Any) -> None:

@@ -155,7 +155,7 @@ def conditions(results: Results) -> list[str]:
 def piece(results: Results, name: str, case: str | None) -> list[tables.Table] | str:
     """Return what stands between marks for *name*.
 
-    :raises LookupError: it was not measured.
+    :raises LookupError: there is no such benchmark.
     """
     if name == 'targets':
         return [tables.of_targets(results)]
@@ -164,7 +164,9 @@ def piece(results: Results, name: str, case: str | None) -> list[tables.Table] |
     for each, figures in measured(results):
         if each.name == name:
             return main_tables(each, figures, case)
-    raise LookupError(f'there is a place for the figures of {name}, of which there are none')
+    if name in [each.name for each in BENCHMARKS]:
+        return f'Not measured yet: python -m benchmarks --only {name}'
+    raise LookupError(f'there is a place for the figures of {name}, which is no benchmark')
 
 
 def main_tables(each: Benchmark, figures: Figures, title: str | None) -> list[tables.Table]:
@@ -179,7 +181,7 @@ def main_tables(each: Benchmark, figures: Figures, title: str | None) -> list[ta
 def filled(page: Path, results: Results) -> str:
     """Return the text of *page* with all figures in their places.
 
-    :raises LookupError: it has marks for what was not measured.
+    :raises LookupError: it has marks for what there is not.
     """
 
     def fill(found: re.Match[str]) -> str:

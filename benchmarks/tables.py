@@ -231,7 +231,9 @@ def slopes(benchmark: Benchmark, figures: Figures) -> Table:
                 if found is not None:
                     sizes = f'{points[0][0]:,} to {points[-1][0]:,}'
                     label = figure(name).label
-                    rows.append([title, label, name_of(system), sizes, f'{found:.2f}'])
+                    rows.append(
+                        [title, label, name_of(system), sizes, f'{round(found, 2) + 0:.2f}']
+                    )
     return Table('Slopes', ('case', 'figure', 'system', 'n', 'slope'), rows, words=3)
 
 

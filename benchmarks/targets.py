@@ -69,6 +69,7 @@ LARGE = '100 connections, 64 KiB'
 HELLO = 'hello, 64 connections'
 SECURE = f'HTTPS {HELLO}'
 IDLE = 'idle connection'
+MANY = 'idle, n=19000'
 PER_SECOND = 'requests_per_second'
 
 ONE = 1.01  # and a hundredth, for what is read and written beside requests
@@ -131,6 +132,38 @@ TARGETS = (
         )
         for kind, name in (('reads', 'reads'), ('writes', 'writes'))
     ),
+    *(
+        Target(f'{words}, {ours.partition("-")[2].title()}', 'scale_connections', case,
+               'bytes_per_connection', ours, None, AT_MOST, bound, unit='KiB')
+        for words, case in (
+            ('19,000 idle connections in a process, each', MANY),
+            ('100,000 over several, each', 'idle over processes, n=100000'),
+        )
+        for ours, bound in (('gruvi-protocol', 1.3), ('gruvi-stream', 8.0))
+    ),
+    Target('the same, HTTP keep-alive', 'scale_connections', MANY, 'bytes_per_connection',
+           'gruvi-http', None, AT_MOST, 3.0, unit='KiB'),
+    Target('p99 of active ones among 19,000 / among 1,000', 'scale_connections', MANY, 'p99_us',
+           'gruvi-protocol', None, AT_MOST, 2.0, to_case='idle, n=1000'),
+    Target('1,000,000 parked fibers', 'scale_fibers', 'park, n=1000000', 'parked_bytes',
+           'gruvi', None, AT_MOST, 8192, unit='MiB'),
+    Target('spawn + join 100,000 / asyncio tasks, CPU time', 'scale_fibers', 'spawn, n=100000',
+           'spawn_join_us', 'gruvi', 'asyncio', AT_MOST, 0.5),
+    Target('wake 100,000 waiters of an Event / asyncio', 'scale_waiters', 'Event, n=100000',
+           'wake_us', 'gruvi', 'asyncio', AT_MOST, 0.5),
+    Target('timer start + cancel among 1,000,000 / among 1,000', 'scale_timers',
+           'pending, n=1000000', 'start_cancel_us', 'gruvi', None, AT_MOST, 2.0,
+           to_case='pending, n=1000'),
+    *(
+        Target(f'1,000 slow readers, memory varies, {ours.partition("-")[2].title()}',
+               'scale_fanout', 'slow readers, n=1000', 'spread_percent', ours, None, AT_MOST, 5.0,
+               unit='%')
+        for ours in ('gruvi-protocol', 'gruvi-stream')
+    ),
+    Target('two processes / one, HTTP answers per CPU second', 'scale_workers', 'workers, n=2',
+           'of_one', 'gruvi-http', None, AT_LEAST, 0.9),
+    Target('the busier of two, connections above the average', 'scale_workers', 'workers, n=2',
+           'busiest_connections_percent', 'gruvi-http', None, AT_MOST, 20.0, unit='%'),
 )  # fmt: skip
 
 

@@ -112,6 +112,8 @@ def _openssl(size: int, pem: str) -> Round:
     """Do it by OpenSSL's programs. What they need to start and shake hands is not counted."""
     start, _ = _time_openssl(1, pem)
     seconds, spent = _time_openssl(size, pem)
+    if seconds <= start:
+        raise BenchmarkError(f'openssl took {seconds:.3f} s for all, and {start:.3f} s to start')
     return _round(size, seconds - start, spent)
 
 

@@ -39,6 +39,7 @@ KNOWN = {
     'kept_bytes': Figure('KiB each', 1024),
     'bytes_per_second': Figure('MiB/s', 2**20, HIGHER),
     'cpu_seconds_per_gib': Figure('CPU s/GiB'),
+    **{f'{when}_bytes': Figure(f'{when}, MiB', 2**20) for when in ('parked', 'half', 'ended')},
     'wall_ns': Figure('µs each', 1000),
     'cpu_ns': Figure('CPU µs each', 1000),
     'interpreter_instructions': Figure('of the interpreter'),
@@ -57,8 +58,9 @@ _UNITS = {
     'kib': ('KiB', 1),
     'mib': ('MiB', 1),
     'gib': ('GiB', 1),
+    'percent': ('%', 1),
 }
-_GOOD = ('factor', 'share')
+_GOOD = ('of_one',)  # how such names end where more is better
 
 
 def figure(name: str) -> Figure:

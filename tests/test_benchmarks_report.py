@@ -216,6 +216,8 @@ def test_only_what_is_between_the_marks_is_replaced(results, tmp_path):
     assert report.filled(page, results(echo=ECHO)) == text
     page.write_text('<!-- figures: echo: 100 connections, 1 KiB -->\nx\n<!-- figures: end -->\n')
     assert 'plain C on libuv' in report.filled(page, results(echo=ECHO))
+    page.write_text('.. figures: core\n\n.. figures: end\n')
+    assert 'Not measured yet' in report.filled(page, results(echo=ECHO))
     page.write_text('.. figures: nothing\n\n.. figures: end\n')
     with pytest.raises(LookupError, match='a place for the figures of nothing'):
         report.filled(page, results(echo=ECHO))
