@@ -256,6 +256,19 @@ void gv_loop_around_wait(void *(*before)(void), void (*after)(void *)) {
     after_wait = after;
 }
 
+static _Atomic uint64_t last_thread; /* 0: the process goes on */
+
+void gv_loop_last_thread(void) {
+    atomic_store(&last_thread, this_thread());
+}
+
+static void let_the_last_thread_go_first(void) {
+    uint64_t last = atomic_load(&last_thread);
+
+    if (last != 0 && last != this_thread())
+        usleep(1000000);
+}
+
 static void run_and_let_others(gv_loop *loop, int64_t timeout) {
     uint64_t end;
     void *state;
@@ -266,6 +279,7 @@ static void run_and_let_others(gv_loop *loop, int64_t timeout) {
     }
     state = before_wait();
     run(loop, timeout);
+    let_the_last_thread_go_first();
     end = uv_hrtime();
     after_wait(state);
     /* Meanwhile more has come, and next time it would take as long again. */

@@ -59,6 +59,11 @@ int64_t gv_loop_poll(gv_loop *loop, int64_t taken, int64_t timeout_ms);
 const int64_t *gv_loop_ring(gv_loop *loop);
 char *gv_loop_arena(gv_loop *loop);
 
+/* The process ends: from now on polls of other threads than the caller's return a second
+ * late. By then there is no process: Python would end those threads as soon as they come
+ * back to it, in the middle of a greenlet, whose C++ then calls abort(). */
+void gv_loop_last_thread(void);
+
 /* Return how many handles there are, closing ones included. */
 int64_t gv_loop_handles(gv_loop *loop);
 

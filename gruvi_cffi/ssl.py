@@ -11,8 +11,9 @@ import ssl
 from typing import Any, Optional, Union
 
 from .errors import CertificateError, TlsError, TlsTruncated
+from .pem import Source
 from .sslpipe import SslPipe
-from .tlscontext import Source, TlsContext
+from .tlscontext import TlsContext
 from .transports.stdlib import StdlibContext
 from .transports.tls import SslTransport, TlsTransport
 from .transports.tlsinfo import CHANNEL_BINDING_TYPES, TlsInfo

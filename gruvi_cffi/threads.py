@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from greenlet import getcurrent, greenlet
 
+from ._native.loop import last_thread
 from .switchpoints import sections
 
 
@@ -106,6 +107,7 @@ def forget() -> None:
 
 
 def _at_exit() -> None:
+    last_thread()  # what we close may wake daemon threads with hubs
     hub = state.hub
     if hub is not None and hub.is_alive() and is_root(getcurrent()):
         hub.exiting = True

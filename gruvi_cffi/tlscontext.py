@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 import ssl
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional
 
 from . import limits
 from ._native.tls import (
@@ -25,9 +24,7 @@ from ._native.tls import (
     TlsEngine,
 )
 from .hostnames import ServerNames, normal_name
-
-Source = Union[str, bytes, 'os.PathLike[str]']  # a path, or the PEM itself as bytes
-Password = Union[str, bytes, Callable[[], Union[str, bytes]], None]
+from .pem import Password, Source, name_of, read, secret_for
 
 _VERIFY = {
     ssl.CERT_NONE: VERIFY_NONE,
@@ -36,7 +33,6 @@ _VERIFY = {
 }
 _TICKET_KEYS = 80  # bytes that OpenSSL wants
 _PROTOCOLS = 65535  # bytes that a list of protocols has at most (RFC 7301, 3.1)
-_ENCRYPTED = re.compile(rb'-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED')
 
 log = logging.getLogger('gruvi_cffi.transports')
 
@@ -86,10 +82,11 @@ class TlsContext:
         encrypted key.
 
         :raises OSError: a file cannot be read.
+        :raises TypeError: the password is neither str nor bytes.
         :raises ValueError: it is no PEM, the key is another's, or the password is wrong.
         """
         key = certfile if keyfile is None else keyfile
-        secret = _secret(password) if _ENCRYPTED.search(_read(key)) else None
+        secret = secret_for(read(key), password)
         self._try(self._chains, (certfile, key, secret))
 
     def load_verify_locations(
@@ -427,7 +424,7 @@ class TlsContext:
             made.set_text(which, text)
         made.set_verify(_VERIFY[self._verify_mode])
         for chain, key, password in self._chains:
-            made.use_certificate(_read(chain), _read(key), password, _name(chain))
+            made.use_certificate(read(chain), read(key), password, name_of(chain))
         self._make_trust(made, with_system)
         if self._alpn:
             made.set_alpn(b''.join(_prefixed(name.encode()) for name in self._alpn))
@@ -449,41 +446,25 @@ class TlsContext:
         for folder in self._folders:
             made.trust_folder(folder)
         for source in self._trusted:
-            made.trust(_read(source), _name(source), self.server_side)
+            made.trust(read(source), name_of(source), self.server_side)
         for source, whole_chain in self._revoked:
-            made.use_revoked(_read(source), whole_chain, _name(source))
+            made.use_revoked(read(source), whole_chain, name_of(source))
 
     def _identity(self) -> bytes:
         """A session of clients that were verified in another way must not be resumed here."""
         told = hashlib.sha256(repr((self._verify_mode, self._trusts_system)).encode())
         for source in (*self._trusted, *(source for source, _ in self._revoked)):
-            told.update(hashlib.sha256(_read(source)).digest())
+            told.update(hashlib.sha256(read(source)).digest())
         for folder in self._folders:
             for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
                 told.update(repr((entry.path, entry.stat().st_mtime_ns)).encode())
         return told.digest()
 
 
-def _read(source: Source) -> bytes:
-    if isinstance(source, bytes):
-        return source
-    with open(source, 'rb') as file:
-        return file.read()
-
-
-def _name(source: Source) -> str:
-    return 'given as bytes' if isinstance(source, bytes) else repr(os.fspath(source))
-
-
 def _checked(given: Any) -> TlsContext:
     if not isinstance(given, TlsContext):
         raise TypeError(f'need a TlsContext for a name, not {given!r}')
     return given
-
-
-def _secret(password: Password) -> bytes | None:
-    given = password() if callable(password) else password
-    return given.encode() if isinstance(given, str) else given
 
 
 def _prefixed(name: bytes) -> bytes:

@@ -189,6 +189,26 @@ EXITS = {
         threading.Thread(target=run, daemon=True).start()
         ready.wait()
         """,
+    'with a connection of a daemon thread': """
+        import threading
+        from gruvi_cffi import Event, StreamClient, StreamServer
+        def echo(stream, transport, protocol):
+            while data := stream.read1():
+                stream.write(data)
+        server = StreamServer(echo)
+        server.listen(('127.0.0.1', 0))
+        ready = Event()
+        def run():
+            client = StreamClient()
+            client.connect(server.addresses[0])
+            client.write(b'x')
+            client.stream.read(1)
+            ready.set()
+            sleep(100)
+        threading.Thread(target=run, daemon=True).start()
+        ready.wait()
+        sleep(0.1)
+        """,
     'with hubs of threads that end at the same time': """
         import threading
         for _ in range(10):

@@ -54,7 +54,10 @@ def encrypted_key(password):
     )
 
 
-@pytest.mark.parametrize('password', ['secret', b'secret', lambda: 'secret', lambda: b'secret'])
+@pytest.mark.parametrize(
+    'password',
+    ['secret', b'secret', bytearray(b'secret'), lambda: 'secret', lambda: b'secret'],
+)
 def test_an_encrypted_key(password):
     context = create_default_context(True)
     context.load_cert_chain(chain_of(certificate()), encrypted_key(b'secret'), password)
@@ -66,6 +69,15 @@ def test_a_wrong_password(password):
     context = create_default_context(True)
     with pytest.raises(ValueError, match='could not use the certificate'):
         context.load_cert_chain(chain_of(certificate()), encrypted_key(b'secret'), password)
+
+
+@pytest.mark.parametrize(('password', 'error'), [(5, TypeError), ('secret\0more', ValueError)])
+def test_what_is_no_password(password, error):
+    for given in (password, lambda: password):
+        with pytest.raises(error, match='a password must'):
+            create_default_context(True).load_cert_chain(
+                chain_of(certificate()), encrypted_key(b'secret'), given
+            )
 
 
 def test_a_key_that_is_not_encrypted_asks_for_no_password():
@@ -352,6 +364,16 @@ def test_a_folder_of_authorities(tmp_path):
 def test_a_file_of_authorities(tmp_path):
     (tmp_path / 'ca.pem').write_bytes(authority('ours').cert_pem.bytes())
     speak(server_context(), create_default_context(cafile=tmp_path / 'ca.pem'))
+
+
+def test_the_system_may_be_told_whom_it_trusts(tmp_path, monkeypatch):
+    """By the variables that OpenSSL knows (openssl-env(7))."""
+    (tmp_path / 'ca.pem').write_bytes(authority('ours').cert_pem.bytes())
+    monkeypatch.setenv('SSL_CERT_FILE', str(tmp_path / 'ca.pem'))
+    speak(server_context(), create_default_context())
+    monkeypatch.setenv('SSL_CERT_FILE', str(tmp_path / 'not there'))
+    with pytest.raises(CertificateError):
+        speak(server_context(), create_default_context())
 
 
 def test_authorities_in_der():

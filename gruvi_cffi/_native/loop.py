@@ -183,6 +183,11 @@ class Loop:
         lib.gv_loop_abandon(self._ptr)
 
 
+def last_thread() -> None:
+    """The process ends: hold up the polls of other threads, which cannot run Python for long."""
+    lib.gv_loop_last_thread()
+
+
 def _ring_of(ptr: Any, records: int) -> memoryview:
     ring = lib.gv_loop_ring(ptr)
     return memoryview(ffi.buffer(ring, records * 4 * ffi.sizeof('int64_t'))).cast('q')
