@@ -265,15 +265,18 @@ def _serve(
     if options.healthz:
         server.handler = _with_health(server.handler, options.healthz)
     context = certificates.context_of(options, keys)
-    for place in places:
-        _listen(server, place, context, options.workers > 1)
-    with certificates.reloading(context):
+    # On a leash SIGTERM is the only signal, however often it comes; so is the end of the parent.
+    numbers = [signal.SIGTERM] if leash is not None else [signal.SIGTERM, signal.SIGINT]
+    # Whoever can connect will be answered, so that nothing kills us between the two.
+    with SignalReceiver(*numbers) as signals, certificates.reloading(context):
+        for place in places:
+            _listen(server, place, context, options.workers > 1)
         for address in server.addresses:
             where = _name(address, 'https' if context else 'http')
             logging.getLogger('gruvi_cffi').info('serving %s on %s', options.target, where)
         if watch is not None:
             watch.spawn()
-        _run(server, options.timeout_graceful, leash)
+        _run(server, signals, options.timeout_graceful, leash)
     return RELOAD if watch is not None and watch.changed else 0
 
 
@@ -294,33 +297,28 @@ def _name(address: Any, scheme: str) -> str:
     return f'unix:{address}'
 
 
-def _run(server: HttpServer, graceful: float, leash: int | None) -> None:
-    """Serve until a signal comes, and close; a second one cuts.
+def _run(server: HttpServer, signals: SignalReceiver, graceful: float, leash: int | None) -> None:
+    """Serve until a signal comes, and close; a second one cuts, but not on a leash."""
+    watching = None if leash is None else spawn(_end_with_parent, leash)
+    signals.receive()
+    if watching is not None:
+        watching.cancel()
+    closing = spawn(server.close, None if graceful == -1 else graceful)
 
-    On a *leash* SIGTERM is the only one, however often it comes; so is the end of the parent.
-    """
-    numbers = [signal.SIGTERM] if leash is not None else [signal.SIGTERM, signal.SIGINT]
-    with SignalReceiver(*numbers) as signals:
-        watching = None if leash is None else spawn(_end_with_parent, leash)
+    def cut() -> None:
         signals.receive()
-        if watching is not None:
-            watching.cancel()
-        closing = spawn(server.close, None if graceful == -1 else graceful)
-
-        def cut() -> None:
+        while leash is not None:
             signals.receive()
-            while leash is not None:
-                signals.receive()
-            for transport, _ in list(server.connections):
-                transport.abort()
-            closing.cancel()
+        for transport, _ in list(server.connections):
+            transport.abort()
+        closing.cancel()
 
-        cutting = spawn(cut)
-        try:
-            with contextlib.suppress(Cancelled):  # it was cut
-                closing.result()
-        finally:
-            cutting.cancel()
+    cutting = spawn(cut)
+    try:
+        with contextlib.suppress(Cancelled):  # it was cut
+            closing.result()
+    finally:
+        cutting.cancel()
 
 
 def _end_with_parent(leash: int) -> None:
