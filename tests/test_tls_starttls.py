@@ -4,11 +4,17 @@ import socket
 
 import pytest
 from certificates import client_context, server_context
-from tlsserving import connected, echo, serving
+from tlsserving import KINDS, connected, echo, half_close, serving
 
 from gruvi_cffi import Event, StreamProtocol, Timeout, get_hub, sleep, spawn, start_tls
 from gruvi_cffi.connect import open_socket
-from gruvi_cffi.errors import CertificateError, StreamError, TlsError, TransportError
+from gruvi_cffi.errors import (
+    CertificateError,
+    StreamError,
+    TlsError,
+    TlsTruncated,
+    TransportError,
+)
 from gruvi_cffi.ssl import TlsTransport, as_context
 
 
@@ -222,6 +228,26 @@ def test_tls_within_tls(server_kind, client_kind, inner):
         assert stream.read(len(data)) == data
         writer.result()
         assert stream.transport.tls.version() == 'TLSv1.3'
+
+
+@pytest.mark.parametrize('inner', KINDS)
+def test_tls_within_tls_that_is_cut(client_kind, inner):
+    """The end of the outer one tells the inner one, which was not ended."""
+
+    def handler(stream, transport, protocol):
+        stream.start_tls(server_context(inner), server_side=True)
+        stream.write(b'some')
+        stream.read(1)
+        half_close(transport)
+        stream.read()
+
+    with serving(handler, server_context()) as address:
+        with connected(address, client_context(client_kind)) as stream:
+            stream.start_tls(client_context(inner))
+            assert stream.read(4) == b'some'
+            stream.write(b'x')
+            with pytest.raises(TlsTruncated):
+                stream.read()
 
 
 def test_a_peer_that_ends_tls_has_ended_the_connection(server_kind, client_kind):

@@ -193,6 +193,11 @@ class StreamHandle(Handle):
         """Whether an engine is between the stream and its socket."""
         return self._tls is not None
 
+    @property
+    def engine(self) -> TlsEngine | None:
+        """What ``start_tls()`` was given."""
+        return self._tls
+
     def start_tls(self, engine: TlsEngine, linger: float) -> None:
         """Put *engine* between the stream and its socket, and begin the handshake.
 
