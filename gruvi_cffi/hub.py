@@ -148,6 +148,7 @@ class Hub:
         del entry
         # A carrier that has become idle often is the one that a new fiber gets.
         value = None if target is getcurrent() else target.switch()
+        del target  # or the traceback of what is raised here would keep it
         return value if self._passed is None else self._take_passed()
 
     def _take_passed(self) -> Any:

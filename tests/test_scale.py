@@ -285,6 +285,7 @@ def test_carriers_that_are_too_many_are_freed_a_few_at_a_time_while_the_hub_is_i
         fiber.cancel()
     for fiber in fibers:
         fiber.join()
+    del fiber, fibers
     left = [200]
     while left[-1] > 10:
         sleep(0.001)
