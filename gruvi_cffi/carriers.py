@@ -96,7 +96,8 @@ def _work() -> None:
         try:
             idle.append(carrier)
             # If a fiber is to be started, it will be on this carrier.
-            pause()
+            while carrier.fiber is None:
+                pause()
         except GreenletExit:
             raise
         except BaseException:  # of a signal handler

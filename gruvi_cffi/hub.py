@@ -148,6 +148,7 @@ class Hub:
         del entry
         # A carrier that has become idle often is the one that a new fiber gets.
         value = None if target is getcurrent() else target.switch()
+        del target  # or the traceback of what is raised here would keep it
         return value if self._passed is None else self._take_passed()
 
     def _take_passed(self) -> Any:
@@ -356,7 +357,20 @@ class Hub:
         if rising:
             ready.extend(rising)
             rising.clear()
+        was_trimming = self._trimming
         self._trimming = self.carriers.trim(len(self.fibers))
+        if was_trimming and not self._trimming:
+            self._visit_idle()
+
+    def _visit_idle(self) -> None:
+        # The frame in which a carrier waits holds that to which it has switched. If that was freed,
+        # what is left of it keeps its place in memory, between what could be given back.
+        try:
+            self._ready.appendleft(self._way_back)
+            for carrier in self.carriers.idle.copy():
+                carrier.switch()
+        finally:
+            self._ready.popleft()
 
     def _end_turn(self) -> Any:
         # In a fiber, after the last entry of a turn. To poll costs as much as to switch four times,

@@ -284,9 +284,10 @@ def test_finalizers_may_wake():
     for _ in range(50):
         with switch_back(10) as switcher:
             Waker(switcher)
-            get_hub().call_later(0.0001, lambda: [[] for _ in range(10_000)])
+            timer = get_hub().call_later(0.0001, lambda: [[] for _ in range(10_000)])
             gc.collect()
             assert get_hub().switch() == 'finalized'
+        timer.cancel()
 
 
 # What was taken is given back. In a process of its own, since it is about the main thread's hub.
