@@ -6,7 +6,7 @@ system gets a process of its own for each round of each case.
     scale_connections.py   scale_fanout.py   scale_workers.py   sockets, from outside
     scale_fibers.py   scale_timers.py   scale_waiters.py        programs, one process each
        |
-    scale.py   scale_table.py                                   options, results, tables
+    scale.py                                                    options, results
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from rich.console import Console
 
 from .about import about, target, whole
 from .compiler import CompileError
+from .figures import Rounds
 from .process import BenchmarkError
-from .scale_table import Cases, show
+from .tables import show
 
 OURS = 'gruvi'  # how the names of our systems begin
 NEEDED = ('uvloop', 'gevent', 'eventlet')  # systems that are libraries by that name
@@ -35,7 +36,7 @@ class Results:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.cases: Cases = {}
+        self.cases: dict[str, Rounds] = {}
         self.errors: dict[str, dict[str, str]] = {}  # case, system
 
     def add(self, title: str, system: str, figures: dict[str, float]) -> None:
@@ -94,7 +95,7 @@ def options_of(
         parser.set_defaults(**quick)
     options = parser.parse_args(words)
     options.systems = [name for name in options.systems if is_there(name)]
-    options.words = words
+    options.words, options.name = words, prog
     return options
 
 
@@ -112,10 +113,7 @@ def run(options: argparse.Namespace, measure: Callable[[argparse.Namespace, Resu
         return 1
     except KeyboardInterrupt:
         return 130
-    show(results.cases, console)
-    for title, failed in results.errors.items():
-        for system, reason in failed.items():
-            console.print(f'{title}, {system}: {reason}', markup=False, highlight=False)
+    show(options.name, results.cases, results.errors, console)
     if options.json:
         options.json.write_text(as_json(results, options.words))
     return int(any(name.startswith(OURS) for failed in results.errors.values() for name in failed))

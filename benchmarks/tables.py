@@ -153,14 +153,20 @@ def show(name: str, cases: Mapping[str, Rounds], errors: Errors, console: Consol
     """Print the tables of the benchmark *name*, and what failed in each case."""
     figures = Figures(cases_of(cases), {})
     for benchmark, each in measured({name: figures}):
-        for table in of_benchmark(benchmark, each):
-            shown = table.rich()
-            width = console.measure(shown, options=console.options.update(max_width=WIDEST))
-            wide = Console(file=console.file, width=max(width.maximum, console.width))
-            wide.print(shown, soft_wrap=True)
+        for table in [*of_benchmark(benchmark, each), slopes(benchmark, each)]:
+            if table.rows:
+                _print(table, console)
     for title, failed in errors.items():
         for system, error in failed.items():
             console.print(f'{title}, {system}: {error}', style='red', markup=False, highlight=False)
+
+
+def _print(table: Table, console: Console) -> None:
+    """Print all of it, however narrow *console* is: the terminal breaks lines that are too long."""
+    shown = table.rich()
+    width = console.measure(shown, options=console.options.update(max_width=WIDEST))
+    wide = Console(file=console.file, width=max(width.maximum, console.width))
+    wide.print(shown, soft_wrap=True)
 
 
 def matrices(benchmark: Benchmark, figures: Figures) -> list[Table]:

@@ -21,7 +21,6 @@ from benchmarks import (
 )
 from benchmarks.process import BenchmarkError
 from benchmarks.scale import Results, is_there
-from benchmarks.scale_table import curves, show, slope, split
 from benchmarks.scale_worker import ask_worker, run_program
 
 FIRST = {scale_fibers: 'park', scale_timers: 'pending', scale_waiters: 'Event'}
@@ -134,27 +133,3 @@ def test_a_program_that_takes_too_long_is_an_error_and_no_larger_one_is_tried():
 def test_a_program_that_fails_says_why():
     with pytest.raises(BenchmarkError, match='KeyError'):
         ask_worker('gruvi', 'unknown', 1, patience=30)
-
-
-def test_a_slope_is_the_power_of_the_size():
-    assert slope({10: 5.0, 100: 5.0, 1000: 5.0}) == pytest.approx(0)
-    assert slope({10: 3.0, 100: 30.0, 1000: 300.0}) == pytest.approx(1)
-    assert slope({10: 1.0}) is None
-    assert slope({10: 1.0, 20: 0.0}) is None
-
-
-def test_cases_become_curves_of_medians():
-    cases = {
-        'park, n=10': {'ours': [{'us': 1.0}, {'us': 3.0}, {'us': 2.0}]},
-        'park, n=1000': {'ours': [{'us': 4.0}], 'theirs': [{'us': 123456.0}]},
-    }
-    assert split('park, n=10') == ('park', 10)
-    assert split('bulk') == ('bulk', 0)
-    assert curves(cases) == {
-        'us': {('park', 'ours'): {10: 2.0, 1000: 4.0}, ('park', 'theirs'): {1000: 123456.0}}
-    }
-    console = Console(file=io.StringIO(), width=80)
-    show(cases, console)
-    lines = [line.split() for line in console.file.getvalue().splitlines()]
-    assert ['park', 'ours', '2', '4', '0.15'] in lines
-    assert ['park', 'theirs', '-', '123,456', '-'] in lines
