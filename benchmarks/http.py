@@ -118,20 +118,22 @@ def measure(server: Server, url: str, case: str, connections: int, seconds: floa
             check=False,
         )
         spent = server.cpu_seconds() - before
-    return read(server.name, done.stdout, connections, spent, server.resident_bytes())
+    stuck = connections if case == 'pipeline' else 0
+    return read(server.name, done.stdout, stuck, spent, server.resident_bytes())
 
 
-def read(name: str, said: str, connections: int, cpu_seconds: float, peak: int) -> Round:
+def read(name: str, said: str, stuck: int, cpu_seconds: float, peak: int) -> Round:
     """Return the figures in what wrk has *said*.
 
-    :raises BenchmarkError: something went wrong.
+    :raises BenchmarkError: something went wrong, or there are no more responses than of a server
+        that is *stuck*.
     """
     rate, total, wrong = _RATE.search(said), _TOTAL.search(said), _WRONG.search(said)
     latency = [float(value) for _, value in _QUANTILE.findall(said)]
     if wrong or rate is None or total is None or len(latency) != 4:
         raise BenchmarkError(f'{name}: {wrong[0] if wrong else said or "wrk said nothing"}')
-    if int(total[1]) <= connections:
-        raise BenchmarkError(f'{name}: no connection got more than one response')
+    if int(total[1]) <= stuck:
+        raise BenchmarkError(f'{name}: there were only {total[1]} responses')
     return Round(float(rate[1]), cpu_seconds / int(total[1]) * 1e6, peak, *latency)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -35,8 +36,9 @@ CONNECTIONS = 100
 SIZES = (1024, 65536)  # bytes
 AT_ONCE = 16  # new connections
 ECHOED = (1, 65536)  # bytes, before a connection is idle
+STREAMS = ('gruvi-stream', 'uvloop-streams')
 VERSIONS = ('tls1.3', 'tls1.2')
-QUICK = {'rounds': 3, 'seconds': 0.5, 'bulk': BULK >> 3, 'idle': 200, 'sizes': [1024]}
+QUICK = {'rounds': 2, 'seconds': 0.5, 'bulk': BULK >> 3, 'idle': 200, 'sizes': [1024]}
 
 
 class Run:
@@ -50,17 +52,22 @@ class Run:
         self.pem = http.certificate(stack.enter_context(tempfile.TemporaryDirectory()))
         self.names = [name for name in options.servers if can_start(name)]
 
-    def start(self, what: str) -> dict[str, Server]:
-        """Return all servers that do *what*, asleep."""
+    def start(self, what: str, names: Sequence[str]) -> dict[str, Server]:
+        """Return servers that do *what*, asleep."""
         servers = {}
-        for name in self.names:
+        for name in names:
             server = Server(name, command_of(name, self.pem, what, self.options.bulk))
             servers[name] = self._stack.enter_context(closing(server))
             server.sleep()
         return servers
 
-    def case(self, title: str, names: Sequence[str], act: Callable[[str], Any]) -> None:
-        """Have *act* measure each of *names* in turn. One that fails has no figures."""
+    def case(
+        self, title: str, names: Sequence[str], act: Callable[[str], Any], share: float = 1.0
+    ) -> None:
+        """Have *act* measure each of *names* in turn, in a *share* of the rounds.
+
+        One that fails has no figures.
+        """
         self.console.print(f'{title} ...', highlight=False)
         measured: Rounds = {name: [] for name in names}
         self.results.cases[title] = measured
@@ -73,11 +80,11 @@ class Run:
             except BenchmarkError as error:
                 self.results.fail(title, name, error)
 
-        interleave(names, self.options.rounds, note)
+        interleave(names, math.ceil(share * self.options.rounds), note)
 
 
 def echo(run: Run) -> None:
-    servers = run.start('echo')
+    servers = run.start('echo', run.names)
     for size in run.options.sizes:
         load = Load(CONNECTIONS, size, run.options.seconds, tls='tls')
         title = f'echo, {CONNECTIONS} connections, {size_name(size)}'
@@ -93,11 +100,11 @@ def _loading(servers: dict[str, Server], load: Load) -> Callable[[str], Any]:
 
 
 def https(run: Run) -> None:
-    """Have benchmarks.http measure its servers."""
+    """Have benchmarks.http measure its servers, twice as long: handshakes are counted in."""
     names = run.options.https
     options = http.parse(
         f'--tls --cases hello --connections {http.MOST_COMPARED} --rounds {run.options.rounds} '
-        f'--seconds {run.options.seconds} --idle 0 --servers {" ".join(names)}'.split()
+        f'--seconds {2 * run.options.seconds} --idle 0 --servers {" ".join(names)}'.split()
     )
     found = http.run(options, run.console)
     for title, measured in found.cases.items():
@@ -107,25 +114,29 @@ def https(run: Run) -> None:
 
 
 def handshakes(run: Run) -> None:
-    """Measure connections that are made, echo one byte, and end."""
-    servers = run.start('echo')
+    """Measure connections that are made, echo one byte, and end.
+
+    What reads their bytes then makes no difference, so streams are left out.
+    """
+    names = [name for name in run.names if name not in STREAMS]
+    servers = run.start('echo', names)
     for version in VERSIONS:
         for resume in (False, True):
             load = Load(AT_ONCE, 1, run.options.seconds, tls=version, fresh=True, resume=resume)
             title = f'handshakes, TLS {version[3:]}, {"resumed" if resume else "full"}'
-            run.case(title, run.names, _loading(servers, load))
+            run.case(title, names, _loading(servers, load), 0.5)
 
 
 def bulk(run: Run) -> None:
     size = run.options.bulk
     for what, title in (('sink', 'taken by a server'), ('source', 'sent by a server')):
-        servers = run.start(what)
+        servers = run.start(what, run.names)
 
         def act(name: str, servers: dict[str, Server] = servers, what: str = what) -> Any:
             with servers[name].awake() as server:
                 return asdict(tls_bulk.measure(server, what, size))
 
-        run.case(f'bulk, {title}', run.names, act)
+        run.case(f'bulk, {title}', run.names, act, 0.5)
     if tls_bulk.OURS in run.names:
 
         def act_together(name: str) -> Any:
@@ -143,7 +154,8 @@ def idle(run: Run) -> None:
             with closing(Server(name, command_of(name, run.pem))) as server:
                 return {'kept_bytes': bytes_per_connection(server, run.options.idle, ask)}
 
-        run.case(f'{http.IDLE}, {size_name(size)} echoed', run.names, act)
+        title = f'{http.IDLE}, {size_name(size)} echoed'
+        run.case(title, run.names, act, 0.2)  # they hardly differ
 
 
 PARTS: dict[str, Callable[[Run], None]] = {

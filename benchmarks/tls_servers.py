@@ -12,6 +12,7 @@ In ``gruvi-stdlib`` our transports have a context of the standard library, as al
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import sys
 import threading
@@ -217,6 +218,7 @@ def gevent_stream(pem: str, what: str, size: int) -> None:
     from gevent.ssl import SSLContext
 
     def handle(sock: Any, address: object) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             BLOCKING[what](lambda: sock.recv(CHUNK), sock.sendall, size)
         except OSError:
