@@ -92,17 +92,18 @@ def _descriptors():
 
 def _settle(engines):
     """Wait until the server too has closed its connections."""
-    for _ in range(2000):
+    for _ in range(100):
         if live_engines() <= engines:
             return
-        sleep(0.001)
+        sleep(0.02)
         gc.collect()
 
 
 @pytest.mark.timeout(3600)
 def test_handshakes_leave_nothing_behind(long):
     number = long(300, FULL)
-    engines = live_engines()
+    # PyPy forgets late what the last call of each fiber knew.
+    engines = live_engines() + (0 if sys.implementation.name == 'cpython' else 2 * FIBERS)
     with serving(echo, server_context()) as address:
         handshakes = Handshakes(address)
         handshakes.make(number // 3)  # fills the pools
