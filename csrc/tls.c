@@ -71,6 +71,13 @@ int gv_tls_session_came(SSL *ssl, SSL_SESSION *session) {
 
 /* Errors. */
 
+/* ERR_clear_error() alone would wipe the whole queue, 600 instructions each time, though there
+ * is hardly ever anything in it. */
+static void forget_errors(void) {
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 static int fail(gv_tls *tls, gv_tls_why why, const char *text) {
     if (tls->error == NULL) {
         char *copy = strdup(text);
@@ -89,7 +96,7 @@ static unsigned long take_error(void) {
 
     while (code != 0 && ERR_GET_LIB(code) != ERR_LIB_SSL)
         code = ERR_get_error();
-    ERR_clear_error();
+    forget_errors();
     return code == 0 ? first : code;
 }
 
@@ -142,8 +149,7 @@ static int finish(gv_tls *tls, int rc) {
     default:
         return fail_by_queue(tls);
     }
-    if (ERR_peek_error() != 0) /* of something that it could do without */
-        ERR_clear_error();
+    forget_errors(); /* of something that it could do without */
     return rc;
 }
 
@@ -214,7 +220,7 @@ gv_tls *gv_tls_new(gv_tls_ctx *ctx, const char *hostname, int check, const unsig
     } else if (session != NULL) {
         set_session(tls->ssl, session, len);
     }
-    ERR_clear_error();
+    forget_errors();
     return tls;
 }
 
@@ -295,7 +301,7 @@ int gv_tls_handshake(gv_tls *tls) {
 
     if (tls->error != NULL)
         return GV_TLS_ERROR;
-    ERR_clear_error();
+    forget_errors();
     rc = finish(tls, SSL_do_handshake(tls->ssl));
     tls->done = tls->done || rc > 0;
     return rc > 0 ? 0 : rc;
@@ -308,7 +314,7 @@ int64_t gv_tls_read(gv_tls *tls, char *data, int64_t len) {
         return GV_TLS_ERROR;
     if (!tls->done)
         return GV_TLS_WANT_READ;
-    ERR_clear_error();
+    forget_errors();
     rc = finish(tls, SSL_read(tls->ssl, data, len > INT32_MAX ? INT32_MAX : (int) len));
     if (rc > 0)
         tls->idle = 0;
@@ -322,7 +328,7 @@ int64_t gv_tls_write(gv_tls *tls, const char *data, int64_t len) {
         return GV_TLS_WANT_READ;
     if (len == 0)
         return 0;
-    ERR_clear_error();
+    forget_errors();
     return finish(tls, SSL_write(tls->ssl, data, len > INT32_MAX ? INT32_MAX : (int) len));
 }
 
@@ -333,10 +339,10 @@ int gv_tls_shutdown(gv_tls *tls) {
         return GV_TLS_WANT_READ;
     if (SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN)
         return 0;
-    ERR_clear_error();
+    forget_errors();
     if (SSL_shutdown(tls->ssl) < 0)
         return fail_by_queue(tls);
-    ERR_clear_error();
+    forget_errors();
     return 0;
 }
 
@@ -349,7 +355,7 @@ const char *gv_tls_name(const gv_tls *tls) {
 int gv_tls_use(gv_tls *tls, gv_tls_ctx *ctx) {
     SSL *ssl = tls->ssl;
 
-    ERR_clear_error();
+    forget_errors();
     /* OpenSSL takes over certificates, ciphers and callbacks; the rest was copied by SSL_new(). */
     if (SSL_set_SSL_CTX(ssl, ctx->ssl) == NULL ||
         SSL_set1_groups_list(ssl, gv_tls_ctx_groups(ctx)) != 1)
@@ -357,7 +363,7 @@ int gv_tls_use(gv_tls *tls, gv_tls_ctx *ctx) {
     SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ctx->ssl), NULL);
     SSL_set_min_proto_version(ssl, (int) SSL_CTX_get_min_proto_version(ctx->ssl));
     SSL_set_max_proto_version(ssl, (int) SSL_CTX_get_max_proto_version(ctx->ssl));
-    ERR_clear_error();
+    forget_errors();
     return 0;
 }
 
