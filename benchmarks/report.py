@@ -29,7 +29,7 @@ from .targets import MISSED, REACHED, UNKNOWN, count
 TOP = Path(__file__).parent.parent
 RESULTS = TOP / 'benchmarks' / 'results'
 FOLDER = TOP / 'docs' / 'report'
-PAGES = (TOP / 'README.md', TOP / 'docs' / 'performance.rst')
+PAGES = tuple(TOP / page for page in ('README.md', 'docs/performance.rst', 'docs/howto/tls.rst'))
 MARKS = re.compile(
     r'(figures: (\w+)(?:: ([^\n]+?))?(?: -->)?\n)(.*?)(\n[^\n]*figures: end)', re.DOTALL
 )
