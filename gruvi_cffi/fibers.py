@@ -123,6 +123,8 @@ class Fiber(BareFiber):
     def start_next(self) -> None:
         """Let it run in this turn, right behind the calling fiber, which is of the same hub.
 
+        After ``limits.HURRIED_FIBERS`` of them without a look at I/O and timers: in the next turn.
+
         :raises RuntimeError: its hub is closed.
         """
         self._hub.check()

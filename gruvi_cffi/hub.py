@@ -75,6 +75,7 @@ class Hub:
         self._sleepers: list[Resumable] = []
         self._rising: list[Resumable] = []
         self._unpolled = 0  # entries that ran since the last poll
+        self._hurried = 0  # those of them that came into a turn which had begun
         self._in_callback = False
         self._trimming = False  # some carriers are still to be freed
         self._stopping = False
@@ -133,7 +134,8 @@ class Hub:
             raise RuntimeError(self.gone)
         # What a signal handler raises may strike after any call. So an entry leaves the queue when
         # it is done with, and between that and the switch there is no call. What has continued the
-        # caller still stands at the head. The frame waits with it, and must not keep the entry.
+        # caller still stands at the head. The frame waits with it, and must not keep the entry, nor
+        # what it runs on: that is asked before, and only its answer is kept.
         ready = self._ready
         while True:
             entry: Any = ready[0]
@@ -143,11 +145,12 @@ class Hub:
             target = entry.target()
             if target is not None:
                 break
+        # A carrier that has become idle often is the one that a new fiber gets.
+        stays = target is getcurrent()
         entry.done = target is not self.greenlet
         self._passed = entry.passed
         del entry
-        # A carrier that has become idle often is the one that a new fiber gets.
-        value = None if target is getcurrent() else target.switch()
+        value = None if stays else target.switch()
         del target  # or the traceback of what is raised here would keep it
         return value if self._passed is None else self._take_passed()
 
@@ -162,8 +165,12 @@ class Hub:
             del error  # its traceback holds this frame
 
     def enqueue_next(self, entry: Resumable) -> None:
-        """Resume *entry* in this turn, right behind the fiber that calls."""
-        self._ready.insert(1, entry)  # at the head stands what has resumed the caller
+        """Resume *entry* in this turn, right behind the fiber that calls; not after too many."""
+        if self._hurried < limits.HURRIED_FIBERS:
+            self._hurried += 1
+            self._ready.insert(1, entry)  # at the head stands what has resumed the caller
+        else:
+            self._ready.append(entry)
 
     def sleep_once(self, entry: Resumable) -> None:
         """Resume *entry* at the end of the next turn, behind whatever that turn makes ready."""
@@ -346,7 +353,7 @@ class Hub:
         self._unpolled += count
         if ready and self._unpolled < limits.POLL_EVERY and not (rising or self._sleepers):
             return
-        self._unpolled = 0
+        self._unpolled = self._hurried = 0
         sections[self.thread] = 1
         try:
             self._poll()

@@ -12,6 +12,7 @@ IDLE_CARRIERS = 1024  # greenlets kept for the next fibers, or as many as there 
 FREED_CARRIERS = 64  # of those that are too many, in each turn
 SCATTERED_FIBERS = 16_384  # beside more live ones, greenlets are freed in whole blocks
 POLL_EVERY = 64  # fibers that the hub runs, as long as more are ready, before it looks for I/O
+HURRIED_FIBERS = 1024  # fibers that may begin in the turn in which they are started, before a poll
 CLOSE_SECONDS = 5.0  # seconds that it gives threads to end what they do for files
 CLOSE_TURNS = 100  # turns that Hub.close() gives a cancelled fiber to end
 

@@ -39,6 +39,22 @@ def test_start_next_runs_before_what_was_ready():
     assert order == ['first', 'next', 'second', 'spawned']
 
 
+def test_fibers_that_start_the_next_for_ever_hold_up_no_timer():
+    rung = []
+    count = [0]
+
+    def again():
+        count[0] += 1
+        if not rung and count[0] < 100 * limits.HURRIED_FIBERS:
+            Fiber(again).start_next()
+
+    spawn(again)
+    get_hub().call_later(0, rung.append, True)
+    while not rung:
+        sleep(0)
+    assert count[0] <= 2 * limits.HURRIED_FIBERS
+
+
 def test_a_fiber_is_alive_from_the_beginning_to_the_end():
     fiber = Fiber(print, ('',))
     assert fiber.alive

@@ -9,10 +9,12 @@ import sys
 import threading
 
 import pytest
+from greenlet import getcurrent
 
 from gruvi_cffi._native.poll import READABLE, PollHandle
 from gruvi_cffi.fibers import current_fiber, spawn
 from gruvi_cffi.hub import get_hub, sleep, switch_back
+from gruvi_cffi.sync import Event
 
 
 @pytest.fixture
@@ -240,6 +242,26 @@ def test_what_strikes_the_hub_between_two_turns_does_not_end_it(monkeypatch, str
             with pytest.raises(Strike):
                 sleep(None)
         assert spawn(int).result(10) == 0
+
+
+def test_what_strikes_right_before_a_switch_loses_nobody(monkeypatch):
+    woken = Event()
+
+    def strike():
+        monkeypatch.setattr('gruvi_cffi.hub.getcurrent', getcurrent)
+        raise Strike
+
+    def struck():
+        woken.wait()
+        monkeypatch.setattr('gruvi_cffi.hub.getcurrent', strike)
+        with pytest.raises(Strike):
+            sleep(0)  # it was to switch to the other
+
+    first, other = spawn(struck), spawn(woken.wait)
+    sleep(0)
+    woken.set()
+    first.result(10)
+    assert other.result(10)
 
 
 def test_a_storm_of_handlers_that_wake_loses_no_wake_up(handler, long):
