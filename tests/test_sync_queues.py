@@ -157,6 +157,17 @@ def test_what_a_cancelled_getter_was_given_is_the_next_again():
     assert [queue.get(), queue.get()] == [1, 2]
 
 
+def test_a_cancelled_putter_lets_in_who_is_smaller():
+    queue = Queue(10)
+    queue.put('there', size=8)
+    large = spawn(lambda: queue.put('large', size=5))
+    small = spawn(lambda: queue.put('small', size=1))
+    sleep(0)
+    large.cancel()
+    small.join(10)
+    assert queue.qsize() == 9
+
+
 def test_a_cancelled_putter_has_not_put():
     queue = Queue(1)
     queue.put(1)

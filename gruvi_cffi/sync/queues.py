@@ -106,8 +106,12 @@ class Queue:
             waiter = self._putters.join(entry)
         finally:
             self._mutex.release()
-        if not wait_in_line(self._mutex, self._putters, waiter, timeout):
-            self._mutex.run(self._admit)  # one who is smaller may have stood behind us
+        try:
+            wait_in_line(self._mutex, self._putters, waiter, timeout)
+        finally:
+            if waiter.gone:
+                self._mutex.run(self._admit)  # one who is smaller may have stood behind us
+        if waiter.gone:
             raise QueueFull(f'the queue stayed full for {timeout} seconds')
 
     def put_nowait(self, item: Any, size: int | None = None) -> None:
