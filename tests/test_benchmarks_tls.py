@@ -185,7 +185,7 @@ def test_the_command_writes_every_round(tmp_path, capsys):
 
 
 def test_a_server_that_fails_has_no_figures_and_is_named(tmp_path, monkeypatch):
-    refusing = [sys.executable, '-c', 'print(1); import time; time.sleep(100)']
+    refusing = [sys.executable, '-c', 'print(1, flush=True); import time; time.sleep(100)']
     monkeypatch.setattr(tls, 'command_of', lambda *arguments: refusing)
     path = tmp_path / 'tls.json'
     arguments = '--quick --parts echo --servers gruvi-protocol --rounds 1 --seconds 0.3'

@@ -21,7 +21,7 @@ def application(environ, start_response):
     return [b'hello']
 """
 # Bytes that a process may grow for no reason of ours; PyPy compiles meanwhile.
-SLACK = (64 if sys.implementation.name == 'pypy' else 8) * 1024 * 1024
+SLACK = (128 if sys.implementation.name == 'pypy' else 8) * 1024 * 1024
 
 
 class Served:

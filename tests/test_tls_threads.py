@@ -7,6 +7,7 @@ import threading
 from certificates import authority, certificate, chain_of, key_of
 from tlsserving import connected, echo, serving, spoken
 
+from gruvi_cffi.hub import get_hub
 from gruvi_cffi.ssl import create_default_context
 
 THREADS, CONNECTIONS, RELOADS = 4, 25, 50
@@ -28,6 +29,7 @@ def test_contexts_are_shared_and_reloaded(tmp_path):
             for _ in range(CONNECTIONS):
                 with connected(address, client) as stream:
                     done.append(spoken(stream)[1])
+        get_hub().close()  # PyPy does not tell it that the thread has ended
 
     threads = [threading.Thread(target=run) for _ in range(THREADS)]
     for thread in threads:
