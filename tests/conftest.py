@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import os
 import signal
+import sys
 
 import pytest
 from chopping import chop  # noqa: F401 - a fixture
@@ -21,8 +22,10 @@ from gruvi_cffi.resolver import set_resolver
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# PyPy has no matplotlib, nor does it draw the picture.
+# Not every Python has it.
 collect_ignore = [] if importlib.util.find_spec('matplotlib') else ['test_benchmarks_plot.py']
+# CPython runs the benchmarks, also those of servers on PyPy, which lacks most of the others.
+collect_ignore_glob = ['test_benchmarks*.py'] if sys.implementation.name == 'pypy' else []
 
 _PATIENCE = 50  # turns that what was closed gets to be gone
 
