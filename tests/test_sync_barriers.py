@@ -9,9 +9,18 @@ def test_all_go_on_when_the_last_has_come_again_and_again():
     for _ in range(2):
         fibers = [spawn(barrier.wait) for _ in range(3)]
         assert [fiber.result() for fiber in fibers] == [0, 1, 2]
-    assert calls == [2, 2]
+    assert calls == [0, 0]
     assert barrier.parties == 3
     assert barrier.n_waiting == 0
+
+
+def test_who_comes_while_the_action_runs_waits_for_others():
+    barrier = Barrier(2, action=lambda: sleep(0))
+    fibers = [spawn(barrier.wait) for _ in range(3)]
+    assert [fiber.result() for fiber in fibers[:2]] == [0, 1]
+    assert fibers[2].alive
+    assert barrier.wait() == 1
+    assert fibers[2].result() == 0
 
 
 def test_a_timeout_breaks_it_for_all():

@@ -17,6 +17,8 @@ _BROKEN = object()
 class Barrier:
     """Lets *parties* fibers go on together; the last of them calls *action* first.
 
+    Who comes meanwhile is one of the next *parties*.
+
     *timeout*, in seconds, is the default of ``wait()``.
 
     :raises ValueError: *parties* is less than 1.
@@ -49,7 +51,7 @@ class Barrier:
 
     @property
     def n_waiting(self) -> int:
-        """How many wait now."""
+        """How many wait for others now."""
         return len(self._line)
 
     @property
@@ -70,16 +72,19 @@ class Barrier:
                 raise BrokenBarrierError('the barrier is broken')
             index = len(self._line)
             with_action = index == self._parties - 1
-            if not with_action:
-                waiter = self._line.join()
+            line = self._line
+            if with_action:
+                self._line = Line()
+            else:
+                waiter = line.join()
         finally:
             self._mutex.release()
         if with_action:
-            self._let_go()
+            self._let_go(line)
             return index
         try:
             limit = self._timeout if timeout is None else timeout
-            in_time = wait_in_line(self._mutex, self._line, waiter, limit)
+            in_time = wait_in_line(self._mutex, line, waiter, limit)
         except BaseException:
             if not waiter.handed:
                 self.abort()
@@ -90,14 +95,15 @@ class Barrier:
             raise BrokenBarrierError('the barrier was broken')
         return index
 
-    def _let_go(self) -> None:
+    def _let_go(self, line: Line) -> None:
         try:
             if self._action is not None:
                 self._action()
         except BaseException:
             self.abort()
+            self._mutex.run(line.hand_all, _BROKEN)
             raise
-        self._mutex.run(self._line.hand_all)
+        self._mutex.run(line.hand_all)
 
     def abort(self) -> None:
         """Break it: whoever waits, or comes until ``reset()``, gets BrokenBarrierError."""
