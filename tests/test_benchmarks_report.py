@@ -226,7 +226,7 @@ def test_only_what_is_between_the_marks_is_replaced(results, tmp_path):
 @pytest.mark.parametrize('page', report.PAGES, ids=lambda page: page.name)
 def test_the_documentation_has_the_figures_that_lie_there(page):
     text = page.read_text()
-    assert len(report.MARKS.findall(text)) >= 5
+    assert len(report.MARKS.findall(text)) >= 3
     assert report.filled(page, report.load()) == text
 
 

@@ -314,7 +314,7 @@ def test_threads_and_fibers_ask_this_and_that(fake, monkeypatch):
         thread.join()
         assert results == [None]
     assert get_lookups()._queries == {}
-    assert len(fake.asked) < 500
+    assert len(fake.asked) <= 500
 
 
 # Answers that are used again.
