@@ -169,7 +169,7 @@ def test_the_command_writes_every_round(tmp_path, capsys):
     path = tmp_path / 'tls.json'
     arguments = '--quick --servers gruvi-protocol --https gruvi --rounds 1 --seconds 0.3'
     assert (
-        tls.main([*arguments.split(), '--bulk', str(1 << 20), '--idle', '50', '--json', str(path)])
+        tls.main([*arguments.split(), '--bulk', str(1 << 28), '--idle', '50', '--json', str(path)])
         == 0
     )
     assert json.loads(path.read_text())['arguments'][0] == '--quick'
