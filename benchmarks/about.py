@@ -52,7 +52,8 @@ _NUMBER = re.compile(r'\d+(?:\.\d+)+')
 def about(arguments: Sequence[str]) -> dict[str, Any]:
     """Return what has to be known beside figures: machine, versions, when, with what arguments."""
     return {
-        'arguments': list(arguments),
+        # Where the repository lies is nobody's business.
+        'arguments': [each.replace(f'{TOP}{os.sep}', '') for each in arguments],
         'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
         'commit': _output('git', '-C', str(TOP), 'rev-parse', 'HEAD'),
         'python': sys.version,
