@@ -170,9 +170,23 @@ def test_nginx_in_front_of_our_server(session, ours, tmp_path):
 HOWTO = Path(__file__).parent.parent / 'docs' / 'howto'
 
 
-def test_nginx_as_the_documentation_has_it(session, tmp_path):
-    server = HttpServer(telling, options=HttpOptions(proxy_headers=['unix']))
-    server.listen(str(tmp_path / 'app.socket'))
+@pytest.fixture
+def behind():
+    """Return a function that makes a server of ours with some options, which ends with the test."""
+    servers = []
+
+    def serve(address, **options):
+        servers.append(HttpServer(telling, options=HttpOptions(**options)))
+        servers[0].listen(address)
+        return servers[0]
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
+def test_nginx_as_the_documentation_has_it(session, behind, tmp_path):
+    server = behind(str(tmp_path / 'app.socket'), proxy_headers=['unix'])
     port = free_port()
     shown = (HOWTO / 'nginx.conf').read_text()
     shown = shown.replace('/run/app.socket', f'{tmp_path}/app.socket')
@@ -184,12 +198,10 @@ def test_nginx_as_the_documentation_has_it(session, tmp_path):
         assert (said['wsgi.url_scheme'], said['size']) == ('http', 4)
         assert len(server.connections) == 1
         session.close()
-    server.close()
 
 
-def test_haproxy_as_the_documentation_has_it(session, tmp_path):
-    server = HttpServer(telling, options=HttpOptions(proxy_protocol=['127.0.0.1']))
-    server.listen(('127.0.0.1', 0))
+def test_haproxy_as_the_documentation_has_it(session, behind, tmp_path):
+    server = behind(('127.0.0.1', 0), proxy_protocol=['127.0.0.1'])
     port = free_port()
     shown = (HOWTO / 'haproxy.cfg').read_text()
     shown = shown.replace('127.0.0.1:8000', f'127.0.0.1:{server.addresses[0][1]}')
@@ -199,4 +211,3 @@ def test_haproxy_as_the_documentation_has_it(session, tmp_path):
         assert (said['REMOTE_ADDR'], said['size']) == ('127.0.0.1', 4)
         assert said['REMOTE_PORT'] not in said['connection']
         session.close()
-    server.close()
