@@ -131,7 +131,9 @@ static void fail(gv_http *http, gv_http_batch *batch, gv_http_why why) {
 static bool unfold(gv_http *http) {
     char *line = http->head + http->line;
 
-    if (http->type != GV_HTTP_RESPONSES || http->fields == 0 || (*line != ' ' && *line != '\t'))
+    /* Before the first trailer there is nothing to fold it into. */
+    if (http->type != GV_HTTP_RESPONSES || http->fields == 0 || http->line == 0 ||
+        (*line != ' ' && *line != '\t'))
         return false;
     line[-2] = line[-1] = ' ';
     for (http->line -= 2; http->line > 0 && http->head[http->line - 1] != '\n';)
