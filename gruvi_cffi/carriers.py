@@ -8,6 +8,7 @@ exception belong to the fiber.
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Optional
@@ -87,9 +88,23 @@ def _work() -> None:
     # No method of the carrier, which would need 150 bytes more on the stack of each.
     carrier: Any = getcurrent()
     idle = carrier.pool.idle
+    ready = carrier.pool.ready
     pause = carrier.pool.pause
+    kind = type(carrier.fiber)
     while True:
         carrier.fiber.work()
+        # What comes next mostly is a fiber that is to begin: it can do so right here. Its entry is
+        # at the head until it is done with, as Hub.pause() has it.
+        entry = ready[0]
+        if entry.done:
+            ready.popleft()
+            entry = ready[0]
+        if type(entry) is kind and not entry.done:
+            entry.begin(carrier)
+            entry.done = True
+            entry = None  # it may be all that keeps the fiber
+            continue
+        entry = None
         # Otherwise an idle carrier would keep alive whatever the last context held.
         carrier.gr_context = None
         carrier.fiber = None
@@ -129,11 +144,12 @@ def _whole_blocks(idle: list[Carrier], count: int) -> tuple[list[Carrier], list[
 class Carriers:
     """The carriers of a hub, whose greenlet is *parent*.
 
-    ``pause()`` is how one that has nothing to do lets others run.
+    *ready* is its queue, and ``pause()`` is how one that has nothing to do lets others run.
     """
 
-    def __init__(self, parent: greenlet, pause: Callable[[], Any]) -> None:
+    def __init__(self, parent: greenlet, ready: deque[Any], pause: Callable[[], Any]) -> None:
         self.parent = parent
+        self.ready = ready
         self.pause = pause
         self.idle: list[Carrier] = []
         self._surplus: list[Carrier] = []  # to be freed, the oldest at the end

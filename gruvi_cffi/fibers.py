@@ -230,13 +230,18 @@ class Fiber(BareFiber):
             carrier = pool.make()
         else:  # a carrier stands on the C stack of who starts it: that must not be a fiber
             return hub.greenlet
+        self.begin(carrier)
+        return carrier
+
+    def begin(self, carrier: Any) -> None:
+        """Lease *carrier*, on which it is to run next."""
+        hub = self._hub
         hub.fibers.add(self)
         self.started = monotonic()
         carrier.fiber = self
         carrier.gr_context = self._call[3]
         self._state = _RUNNING
         self.carrier = carrier
-        return carrier
 
     def work(self) -> None:
         """Run its function. Called by its carrier."""
@@ -246,12 +251,12 @@ class Fiber(BareFiber):
             # What is called without a star needs 600 bytes of C stack less, and the tuple has 60.
             # Every fiber that waits would keep them.
             count = 4 if kwargs else len(args)
-            if count == 0:
-                self._result = target()
-            elif count == 1:
+            if count == 1:
                 (first,) = args
                 del args
                 self._result = target(first)
+            elif count == 0:
+                self._result = target()
             elif count == 2:
                 first, second = args
                 del args
@@ -264,10 +269,7 @@ class Fiber(BareFiber):
                 self._result = target(*args, **kwargs or {})
         except BaseException as error:
             self._error = error
-        exiting = False
-        if self._error is not None:
-            exiting = isinstance(self._error, GreenletExit)
-            self._keep(self._error)
+        exiting = self._error is not None and self._keep(self._error)
         hub = self._hub
         if hub.inherited:
             self._exit_process()
@@ -281,12 +283,14 @@ class Fiber(BareFiber):
         if exiting:
             raise GreenletExit
 
-    def _keep(self, error: BaseException) -> None:
+    def _keep(self, error: BaseException) -> bool:
+        """Take what its function has raised; return whether that is to end the greenlet, too."""
         # Without the frame of work(), which would hold the fiber that holds the traceback.
         self._traceback = error.__traceback__ and error.__traceback__.tb_next
         self._error = error.with_traceback(self._traceback)
         if not self._callbacks:
             self._log_error(error)
+        return isinstance(error, GreenletExit)
 
     def end_unstarted(self, error: BaseException) -> bool:
         """End it with *error* if it did not run yet; return whether that was so."""

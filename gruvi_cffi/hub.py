@@ -62,7 +62,6 @@ class Hub:
         self.root = getattr(root, 'fiber', None) or adopt(root, 'Root')
         self.greenlet = greenlet(self._run, root)
         self.to_hub = self.greenlet.switch
-        self.carriers = Carriers(self.greenlet, self.pause)
         self.timers = Timers()
         adopt(self.greenlet, 'Hub')
         self._poller: Any = self.loop
@@ -70,6 +69,7 @@ class Hub:
         self._way_back = Mark(lambda: self.greenlet)
         self._passed: Optional[Passed] = None  # on its way to who is switched to
         self._ready: deque[Resumable] = deque([self._turn_end])
+        self.carriers = Carriers(self.greenlet, self._ready, self.pause)
         # make_ready() for the hub's own thread, where nobody has to be woken; no signal handler.
         self.enqueue = self._ready.append
         self._sleepers: list[Resumable] = []
