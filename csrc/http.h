@@ -87,6 +87,10 @@ int gv_http_answer_to(gv_http *http, int request);
 /* Return whether a message has begun and not ended. */
 int gv_http_busy(const gv_http *http);
 
+/* Return how long the method is, if that is GET or HEAD, and the line, without its CRLF, is
+ * one that any engine would take: for a path, in HTTP/1.1. Otherwise 0. */
+int64_t gv_http_plain_line(const char *line, int64_t len);
+
 /* Return in words what a gv_http_why means. */
 const char *gv_http_error_text(int why);
 

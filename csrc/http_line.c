@@ -118,6 +118,23 @@ static gv_http_why check_request(const char *line, size_t len) {
     return gv_http_check_target(line, method, first + 1, (size_t) (last - first - 1));
 }
 
+int64_t gv_http_plain_line(const char *line, int64_t len) {
+    static const char VERSION[] = " HTTP/1.1";
+    size_t end = sizeof(VERSION) - 1;
+    size_t size = (size_t) len;
+    size_t method;
+
+    if (line == NULL || len < 0)
+        return 0;
+    method = size > 4 && memcmp(line, "GET ", 4) == 0    ? 3
+             : size > 5 && memcmp(line, "HEAD ", 5) == 0 ? 4
+                                                         : 0;
+    if (method == 0 || size < method + 2 + end || line[method + 1] != '/' ||
+        memcmp(line + size - end, VERSION, end) != 0)
+        return 0;
+    return check_request(line, size) == GV_WHY_NONE ? (int64_t) method : 0;
+}
+
 /* RFC 9112, section 4; many servers leave out the blank before an empty reason. */
 static gv_http_why check_response(const char *line, size_t len) {
     char major;

@@ -28,6 +28,7 @@ TO_HEAD: int = lib.GV_HTTP_TO_HEAD
 TO_CONNECT: int = lib.GV_HTTP_TO_CONNECT
 
 _gv_http_feed = lib.gv_http_feed
+_gv_http_plain_line = lib.gv_http_plain_line
 _unpack = ffi.unpack
 
 
@@ -113,6 +114,14 @@ class HttpEngine:
     def busy(self) -> bool:
         """True in the middle of a message."""
         return bool(lib.gv_http_busy(self._ptr))
+
+
+def method_of_line(line: bytes) -> int:
+    """Return how long the method of a request line is, if that is plain enough, or 0.
+
+    Such a line is right for itself: GET or HEAD, a path with or without a query, and HTTP/1.1.
+    """
+    return int(_gv_http_plain_line(line, len(line)))
 
 
 def error_text(why: int) -> str:

@@ -14,6 +14,7 @@ from ..streambuffer import Size, StreamBuffer
 from ..wire.http_fields import parse_content_type
 from ..wire.http_forwarded import Forwarded
 from ..wire.http_url import ParsedUrl, parse_url
+from .known import KnownFields, KnownLine
 
 REQUEST, RESPONSE = range(2)
 
@@ -106,14 +107,21 @@ class HttpMessage:
     """
 
     __slots__ = (
-        '__weakref__', '_body', '_headers', '_source', 'buffer', 'complete', 'flags', 'forwarded',
-        'length', 'message_type', 'parts', 'whole',
+        '__weakref__', '_body', '_headers', '_parts', '_source', 'buffer', 'complete', 'flags',
+        'forwarded', 'known', 'length', 'message_type', 'whole',
     )  # fmt: skip
 
     def __init__(
-        self, message_type: int, parts: list[str], flags: int, length: int, source: Any = None
+        self,
+        message_type: int,
+        parts: Optional[list[str]],
+        flags: int,
+        length: int,
+        source: Any = None,
+        known: Optional[tuple[KnownLine, KnownFields]] = None,
     ) -> None:
-        self.parts = parts  # method and target, or status and reason; then names and values
+        self._parts = parts
+        self.known = known  # what it is made of, if that is known and *parts* is None
         self.flags = flags
         self.length = length  # of the body in bytes, or -1
         self.message_type = message_type
@@ -128,6 +136,15 @@ class HttpMessage:
     def __repr__(self) -> str:
         what = f'{self.method} {self.url}' if self.method else f'{self.status_code} {self.reason}'
         return f'<HttpMessage {what}>'
+
+    @property
+    def parts(self) -> list[str]:
+        """Method and target, or status and reason; then names and values."""
+        if self._parts is None:
+            assert self.known is not None
+            line, fields = self.known
+            self._parts = [line.method, line.target, *fields.parts]
+        return self._parts
 
     @property
     def method(self) -> str | None:
@@ -183,8 +200,8 @@ class HttpMessage:
     def drop_fields(self, names: frozenset[str]) -> None:
         """Forget the fields of the head with these *names*, in lower case."""
         kept = [each for pair in self.fields() if pair[0].lower() not in names for each in pair]
-        self.parts[2:] = kept
-        self._headers = None
+        self._parts = [*self.parts[:2], *kept]
+        self._headers = self.known = None
 
     def add_trailers(self, parts: list[str]) -> None:
         """Append what came behind the body."""

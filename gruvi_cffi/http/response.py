@@ -7,6 +7,7 @@ start() ---> send()                       all of it at once
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from time import time
 from typing import Any, NoReturn, Optional
 
 from .._native import http as engine
@@ -27,12 +28,48 @@ _NOT_IN_TRAILERS = frozenset({
     'content-type', 'host', 'set-cookie', 'trailer', 'transfer-encoding',
 })  # fmt: skip
 
-# The text but for the framing, whether that has a Date, what it says of the length, whether there
-# can be no body, and the names of trailers.
-_Head = tuple[str, bool, Optional[int], bool, Sequence[str]]
+_GOES_ON = engine.MINOR | engine.KEEP_ALIVE
+_PLAIN = _GOES_ON | engine.HEAD_METHOD
 
 _CACHED = 1000  # heads that are kept; most applications send the same few
 _CACHED_HEAD = 1000  # characters
+
+
+class _Head:
+    """What there is to know of a status and headers, which many responses have in common."""
+
+    __slots__ = ('_made', 'bodyless', 'has_date', 'length', 'special', 'status', 'text', 'trailers')
+
+    def __init__(
+        self,
+        status: str,
+        text: str = '',
+        has_date: bool = False,
+        length: Optional[int] = None,
+        bodyless: bool = False,
+        trailers: Sequence[str] = (),
+    ) -> None:
+        self.status = status
+        self.text = text  # but for the framing, and the date if there is none
+        self.has_date = has_date
+        self.length = length  # that was said
+        self.bodyless = bodyless  # there can be no body
+        self.trailers = trailers  # names of those that were announced
+        self.special = bodyless or bool(trailers) or not text
+        self._made = 0, 0, b''  # the second and the size that framed() was last called for, and how
+
+    def framed(self, size: int) -> bytes:
+        """Return the head before a body of *size* bytes, where the connection goes on."""
+        second = int(time())
+        made_at, made_for, made = self._made
+        if made_for != size or made_at != second:
+            text = self.text if self.has_date else self.text + date_line()
+            made = f'{text}Content-Length: {size}\r\n\r\n'.encode('latin-1')
+            self._made = second, size, made
+        return made
+
+
+UNSAID = _Head('')
 
 _heads: dict[Any, _Head] = {}
 
@@ -58,9 +95,8 @@ def _head_of(minor: int, status: str, headers: list[tuple[str, str]]) -> _Head:
         raise ValueError(f'a response with 204 has no body, and no Content-Length {length}')
     if not has_server:
         lines.append(f'Server: {NAME}\r\n')
-    text = ''.join(lines)
-    head = text, has_date, length, bodyless, tuple(trailers)
-    if len(text) <= _CACHED_HEAD and all(type(field) is tuple for field in headers):
+    head = _Head(status, ''.join(lines), has_date, length, bodyless, trailers)
+    if len(head.text) <= _CACHED_HEAD and all(type(field) is tuple for field in headers):
         if len(_heads) >= _CACHED:
             _heads.clear()
         _heads[(minor, status, *headers)] = head
@@ -88,25 +124,26 @@ class Response:
     """Answers *message*, over *protocol*."""
 
     __slots__ = (
-        '_chunked', '_head', '_headers', '_message', '_protocol', '_transport', 'bodyless', 'ended',
-        'length', 'sent', 'size', 'started', 'status', 'trailers',
+        '_chunked', '_head', '_headers', '_message', '_protocol', 'bodyless', 'ended', 'length',
+        'sent', 'size',
     )  # fmt: skip
 
     def __init__(self, message: HttpMessage, protocol: Any) -> None:
         self._message = message
         self._protocol = protocol
-        self._transport = protocol.transport
-        self._head = ''  # but for the framing
+        self._head = UNSAID
         self._headers: Any = None
         self._chunked = False
-        self.started = False
         self.sent = False  # the head is
         self.bodyless = False
         self.ended = False
         self.length: Optional[int] = None  # of the body, if it was said
         self.size = 0  # bytes of the body that were sent
-        self.status = ''
-        self.trailers: Sequence[str] = ()  # names of those that were announced
+
+    @property
+    def status(self) -> str:
+        """Code and words, '' as long as nothing was said."""
+        return self._head.status
 
     def start(self, status: str, headers: Headers) -> None:
         """Say what the head will be; that can be done anew as long as ``sent`` is false.
@@ -126,46 +163,46 @@ class Response:
             head = _heads[(minor, status, *headers)]
         except (KeyError, TypeError):
             head = _head_of(minor, status, headers)
-        text, dated, self.length, self.bodyless, self.trailers = head
-        self._head = text if dated else text + date_line()
+        self._head = head
+        self.length = head.length
+        self.bodyless = head.bodyless
         self._headers = headers
-        self.started = True
-        self.status = status
 
     # The head.
 
     def _finish_head(self, body_size: int | None) -> bytes:
         """Return the head; *body_size* is None if nobody knows yet how long the body will be."""
-        if not self.started:
+        head = self._head
+        if head is UNSAID:
             raise HttpError('nothing was said yet of the status and the headers', 500)
         message, protocol = self._message, self._protocol
         flags = message.flags
-        if self.trailers and flags & engine.MINOR:
+        if head.trailers and flags & engine.MINOR:
             self.length = None  # only chunks have something behind them
         elif self.length is None and body_size is not None:
             self.length = body_size
         keep = bool(flags & engine.KEEP_ALIVE)
         keep = keep and (not protocol.closing if message.complete else protocol.goes_on(message))
-        head = self._head
+        self.sent = True
+        text = head.text if head.has_date else head.text + date_line()
         if self.bodyless:
             if self.length is not None and self.status[:3] == '304' and body_size is None:
-                head = f'{head}Content-Length: {self.length}\r\n'
+                text += f'Content-Length: {self.length}\r\n'
         elif self.length is not None:
-            head = f'{head}Content-Length: {self.length}\r\n'
+            text += f'Content-Length: {self.length}\r\n'
         elif flags & engine.MINOR:
             self._chunked = True
-            head += 'Transfer-Encoding: chunked\r\n'
+            text += 'Transfer-Encoding: chunked\r\n'
         else:
             keep = False
         if not keep:
             protocol.closing = True
-            head += 'Connection: close\r\n'
+            text += 'Connection: close\r\n'
         elif not flags & engine.MINOR:
-            head += 'Connection: keep-alive\r\n'
+            text += 'Connection: keep-alive\r\n'
         if flags & engine.HEAD_METHOD:
             self.bodyless = True
-        self.sent = True
-        return f'{head}\r\n'.encode('latin-1')
+        return f'{text}\r\n'.encode('latin-1')
 
     @switchpoint
     def upgrade(self, name: str, protocol: Any, headers: Headers = ()) -> None:
@@ -185,10 +222,10 @@ class Response:
         check_field('Upgrade', name)
         lines = [f'Upgrade: {name}\r\nConnection: Upgrade\r\n']
         lines += [line_of(*field)[0] for field in headers]
-        self.status = '101 Switching Protocols'
+        self._head = _Head('101 Switching Protocols')
         self.sent = self.ended = True
         head = f'HTTP/1.1 {self.status}\r\n{"".join(lines)}\r\n'
-        self._transport.write(head.encode('latin-1'))
+        self._protocol.transport.write(head.encode('latin-1'))
         self._protocol.hand_over(protocol)
 
     # The body.
@@ -203,22 +240,32 @@ class Response:
 
     def send_now(self, body: bytes) -> None:
         """Do what ``send()`` does, for who runs in the fiber of the request anyway."""
-        if self.trailers or self.sent or not body:
+        message, protocol, head, size = self._message, self._protocol, self._head, len(body)
+        if (
+            size
+            and (head.length is None or head.length == size)
+            and message.complete
+            and message.flags & _PLAIN == _GOES_ON
+            and not (head.special or protocol.closing or self.sent)
+        ):  # as it mostly is
+            self.sent = self.ended = True
+            self.size = size
+            self._write(head.framed(size) + body)
+            return
+        if self.sent or not size or head.trailers:
             self.write(body)
             self.end()
             return
         if self.bodyless:
             self._refuse_body()
-        size = len(body)
         if self.length is not None and self.length != size:
             self._check_size(size)
-        head = self._finish_head(size)
+        data = self._finish_head(size)
         self.ended = True
-        if self.bodyless:
-            self._write(head)
-        else:
+        if not self.bodyless:
             self.size = size
-            self._write(head + body)
+            data += body
+        self._write(data)
 
     @switchpoint
     def write(self, data: bytes) -> None:
@@ -278,7 +325,8 @@ class Response:
         """
         if self.bodyless and not self.sent:
             self._refuse_body()
-        if size < _SENDFILE_FROM or self.trailers or type(self._transport) is not Transport:
+        transport = self._protocol.transport
+        if size < _SENDFILE_FROM or self._head.trailers or type(transport) is not Transport:
             return False
         if not self.sent:
             if self.length is None:
@@ -289,7 +337,7 @@ class Response:
         if not self.bodyless and self.length is not None:
             size = min(size, self.length - self.size)
             stall = self._protocol.write_timeout
-            self.size += sendfile(self._transport, file, offset, size, stall=stall)
+            self.size += sendfile(transport, file, offset, size, stall=stall)
         return True
 
     def _refuse_body(self) -> NoReturn:
@@ -301,7 +349,7 @@ class Response:
 
     def _trailer_lines(self) -> str:
         lines = []
-        wanted = {name.lower() for name in self.trailers}
+        wanted = {name.lower() for name in self._head.trailers}
         for name, value in self._headers:
             if name.lower() in wanted:
                 check_field(name, value)
@@ -310,7 +358,7 @@ class Response:
 
     def _write(self, data: bytes) -> None:
         try:
-            self._transport.write(data)
+            self._protocol.transport.write(data)
         except TransportError:
             self._protocol.closing = True
             raise

@@ -10,8 +10,6 @@ requests has no fiber.
 
 from __future__ import annotations
 
-import errno
-import socket
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from http import HTTPStatus
@@ -25,23 +23,23 @@ from ..fibers import Fiber, spawn
 from ..logging import get_logger
 from ..switchpoints import assert_no_switchpoints
 from ..transports import DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE
-from .connection import HttpConnection
-from .errors import HttpError, HttpTimeout, MessageError, MessageTooLarge, MessageTruncated
+from .errors import HttpError, MessageError, MessageTooLarge, MessageTruncated
 from .httpoptions import HttpOptions
+from .known import known_heads
 from .message import REQUEST, BodyBuffer, HttpMessage
 from .response import Response
+from .timed import LOOK, TimedConnection
 
 _log = get_logger()
 
 _HEAD, _END = engine.HEAD, engine.END
 _WHOLE = [engine.HEAD, engine.DATA, engine.END]
-_LOOK = 1.0  # seconds between two looks at a connection whose reading is paused
 
 Handler = Callable[[HttpMessage, Any, Any], object]
 Answered = Callable[[HttpMessage, Optional[Response], Any, float], object]
 
 
-class HttpServerProtocol(HttpConnection):
+class HttpServerProtocol(TimedConnection):
     """Answers the requests of a connection with *handler*.
 
     It is called as ``handler(message, transport, protocol)``, and writes through ``writer``, or a
@@ -50,10 +48,8 @@ class HttpServerProtocol(HttpConnection):
     """
 
     __slots__ = (
-        '_answered', '_begun', '_body_counted', '_body_seen', '_body_timed', '_context', '_engine',
-        '_eof', '_fiber', '_finished', '_handed', '_handler', '_held', '_held_heads', '_lingering',
-        '_message', '_options', '_paused', '_peer', '_response', '_timing', '_to_continue',
-        'closing', 'data',
+        '_answered', '_begun', '_context', '_engine', '_fiber', '_handler', '_held_heads', '_known',
+        '_peer', '_response', '_to_continue', 'data',
     )  # fmt: skip
 
     def __init__(
@@ -62,31 +58,19 @@ class HttpServerProtocol(HttpConnection):
         options: HttpOptions | None = None,
         answered: Answered | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(options or HttpOptions())
         self._handler = handler
-        self._options = options or HttpOptions()
         self._answered = answered
         self._begun = 0.0  # when the request came, in seconds, if that is asked for
-        self._engine = engine.HttpEngine(False, self._options.of_messages())
-        self._message: Optional[HttpMessage] = None  # that is being received or answered
-        self._response: Optional[Response] = None  # to it
+        limit = self._options.of_messages()
+        self._engine = engine.HttpEngine(False, limit)
+        self._known = known_heads(limit)
+        self._response: Optional[Response] = None  # to the message
         self._fiber: Optional[Fiber] = None
-        self._held = b''  # what came behind it
-        self._context: Optional[Context] = None  # in which that came
+        self._context: Optional[Context] = None  # in which came what is held
         self._held_heads = 0
-        self._paused = False  # because of that
-        self._eof = False
-        self._lingering = False  # all was said, and what comes is dropped
-        self._timing = False  # how long the head takes
         self._to_continue = False  # the client waits for a 100
-        self._body_seen = 0  # bytes of the body
-        self._body_counted = 0  # when its rate was last looked at
-        self._body_timed = False
-        self._finished = 0.0  # when the last request was, in seconds
-        # The answer that is being given is the last one.
-        self.closing = self._options.keepalive_timeout == 0
         self._peer: Any = None
-        self._handed = False  # the connection is another protocol's
         self.data: Any = None  # for the handler
 
     @property
@@ -105,18 +89,29 @@ class HttpServerProtocol(HttpConnection):
 
     # What the transport calls.
 
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._finished = monotonic()
-        transport.set_deadline(DEADLINE_READ, self._options.idle_timeout)
-        transport.set_deadline(DEADLINE_WRITE, self._options.write_timeout)
-
     def data_received(self, data: bytes) -> None:
         message = self._message
-        if message is not None and message.complete:
-            self._hold(data)
-        elif not self._lingering:
-            self._parse(data, spawn)
+        if message is not None:
+            if message.complete:
+                self._hold(data)
+            else:
+                self._parse(data, spawn)
+        elif self._timing or self.closing:  # the engine has begun with a head, or is at its end
+            if not self._lingering:
+                self._parse(data, spawn)
+        else:
+            known = self._known.find(data)
+            if known is None:
+                self._parse(data, spawn)
+                self._learn(data)
+                return
+            # As it mostly is.
+            self._message = message = HttpMessage(REQUEST, None, known[0].flags, 0, self, known)
+            message.complete = True
+            if self._answered is not None:
+                self._begun = monotonic()
+            self._fiber = fiber = Fiber(self._serve, (message,))
+            fiber.start()
 
     def eof_received(self) -> bool:
         self._eof = True
@@ -213,6 +208,16 @@ class HttpServerProtocol(HttpConnection):
         self._fiber = start(self._serve, message)
         return message
 
+    def _learn(self, data: bytes) -> None:
+        """Remember the head *data*, if it was one and nothing else."""
+        message = self._message
+        if (
+            message is not None
+            and message.complete
+            and not (self._held or self._lingering or message.length)
+        ):
+            self._known.learn(data, message.parts, message.flags)
+
     def _feed_body(self, data: bytes) -> None:
         self._to_continue = False
         self._body_seen += len(data)
@@ -243,7 +248,7 @@ class HttpServerProtocol(HttpConnection):
         if len(held) > limits.STREAM_HIGH or self._held_heads >= self._options.pipeline:
             self._paused = True
             self.transport.pause_reading()
-            self.transport.set_deadline(DEADLINE_TOTAL, _LOOK)
+            self.transport.set_deadline(DEADLINE_TOTAL, LOOK)
 
     # For the buffer of a body.
 
@@ -422,88 +427,3 @@ class HttpServerProtocol(HttpConnection):
         body = f'{reason}\n'.encode()
         head = response._finish_head(len(body))
         self.transport.write(head if response.bodyless else head + body)
-
-    # The end.
-
-    def _linger(self) -> None:
-        """Close, but not while the client still sends, or an RST could overtake the answer."""
-        transport = self.transport
-        if transport.is_closing():
-            return
-        if self._eof or not transport.can_write_eof():  # TLS lingers by itself
-            transport.close()
-            return
-        self.closing = True
-        self._lingering = True
-        self._held, self._message = b'', None
-        transport.write_eof()
-        transport.set_deadline(DEADLINE_TOTAL, limits.HTTP_LINGER)
-        transport.resume_reading()
-
-    def deadline_expired(self, which: int) -> None:
-        """Called by the transport: the client takes too long, or it is time to look."""
-        transport = self.transport
-        if which == DEADLINE_WRITE:
-            transport.fail(TransportError.from_errno(errno.ETIMEDOUT, 'send what was queued'))
-        elif self._lingering:
-            transport.close()
-        elif self._message is None:
-            self._idle_too_long(which)
-        elif not self._message.complete:
-            self._look_at_body(which)
-        elif which == DEADLINE_TOTAL and self._paused:
-            self._look_for_reset()
-        elif which == DEADLINE_READ:
-            transport.set_deadline(DEADLINE_READ, self._options.idle_timeout)
-
-    def _idle_too_long(self, which: int) -> None:
-        if which == DEADLINE_TOTAL:
-            self._refuse(408, 'the head takes too long')
-            return
-        allowed = self._options.idle_timeout
-        left = 0.0
-        if allowed is not None and not self.closing:
-            left = self._finished + allowed - monotonic()
-        if left > 0.05:  # it counts from the last answer
-            self.transport.set_deadline(DEADLINE_READ, left)
-        elif not self._timing:
-            self.transport.close()
-
-    def _look_at_body(self, which: int) -> None:
-        """Give up a client whose body takes too long, unless it is the handler that does."""
-        message, seconds = self._message, self._options.body_timeout
-        assert message is not None and message.buffer is not None and seconds is not None
-        if which == DEADLINE_TOTAL:
-            came, self._body_counted = self._body_seen - self._body_counted, self._body_seen
-            if came >= seconds * self._options.body_rate or not self.transport.is_reading():
-                self.transport.set_deadline(DEADLINE_TOTAL, seconds)
-                return
-        self.closing = True
-        message.buffer.discard(HttpTimeout('the body takes too long'))
-
-    def finish(self, grace: float) -> None:
-        """Give the answer that is due as the last one, and close.
-
-        A client that has just had an answer may already be sending: it has *grace* seconds from
-        then on to be answered once more.
-        """
-        self.closing = True
-        if self.transport.is_closing():
-            return
-        if self._handed:
-            self.transport.close()
-        elif self._message is None and not self._lingering:
-            left = self._finished + grace - monotonic()
-            if left > 0:
-                self.transport.set_deadline(DEADLINE_READ, left)
-            elif not self._timing:
-                self.transport.close()
-
-    def _look_for_reset(self) -> None:
-        """See whether the client is gone, which reading would have told."""
-        view = self.transport.get_extra_info('socket')
-        code = 0 if view is None else view.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self.transport.fail(TransportError.from_errno(code, 'read'))
-        else:
-            self.transport.set_deadline(DEADLINE_TOTAL, _LOOK)

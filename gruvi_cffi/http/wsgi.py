@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from .._native import http as engine
 from ..logging import get_logger
 from ..wire.http_forwarded import Forwarded
+from .environ import Environ, add_fields, add_line
 from .fields import NAME
 from .filewrapper import FileWrapper
 from .message import HttpMessage
-from .response import Headers, Response
+from .response import UNSAID, Headers, Response
 
 _log = get_logger()
 
-Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-_NOT_PREFIXED = {'content-type': 'CONTENT_TYPE', 'content-length': 'CONTENT_LENGTH'}
-_CACHED = 1000  # keys of the environ that are kept
-
-_keys: dict[str, str] = {}
-
-
-def _key_of(name: str) -> str:
-    """Return the key of the field *name* in the environ, '' if it has none."""
-    lower = name.lower()
-    if '_' in name or lower in ('connection', 'keep-alive', 'transfer-encoding', 'te', 'upgrade'):
-        key = ''  # X_Y would be taken for X-Y, which a proxy may have checked
-    else:
-        key = _NOT_PREFIXED.get(lower) or f'HTTP_{lower.upper().replace("-", "_")}'
-    if len(_keys) >= _CACHED:
-        _keys.clear()
-    _keys[name] = key
-    return key
+_UPGRADE = engine.UPGRADE
+_CACHED = 1000  # addresses of our own whose environ is kept
 
 
 class ErrorStream:
@@ -71,20 +55,26 @@ class WsgiAdapter:
 
     def __call__(self, message: HttpMessage, transport: Any, protocol: Any) -> None:
         if protocol.data is None:
-            protocol.data = self._base_of(transport), *_peer_of(transport, protocol.peer)
-        response = _WsgiResponse(message, protocol)
-        protocol._response = response
-        base, name, address, port = protocol.data
-        environ = base.copy()
-        environ['gruvi.peername'] = name
-        environ['REMOTE_ADDR'] = address
-        environ['REMOTE_PORT'] = port
-        environ_of(message, environ)
-        if message.flags & engine.UPGRADE:
+            protocol.data = self._base_of(transport), _peer_of(transport, protocol.peer)
+        protocol._response = response = _WsgiResponse(message, protocol)
+        base, peer = protocol.data
+        if message.known is None:
+            environ = {**base, **peer}
+            parts = iter(message.parts)
+            add_line(environ, next(parts), next(parts), message.version)
+            add_fields(environ, parts)
+        else:
+            line, fields = message.known
+            environ = {**base, **peer, **line.environ, **fields.environ}
+        if message.forwarded is not None:
+            _tell_origin(environ, message.forwarded)
+        environ['wsgi.input'] = BytesIO(message.whole) if message.buffer is None else message.body
+        if message.flags & _UPGRADE:
             environ['gruvi.upgrade'] = response.upgrade
         result = self._application(environ, response.start_response)
-        if type(result) is list and len(result) == 1 and response.started:
-            response.send_now(_checked(result[0]))  # as it mostly is; and a list has no close()
+        if type(result) is list and len(result) == 1:
+            (data,) = result  # as it mostly is; and a list has no close()
+            response.send_now(data if type(data) is bytes else _checked(data))
             return
         try:
             if isinstance(result, FileWrapper):
@@ -140,10 +130,14 @@ _OF_REQUEST = dict.fromkeys((
 ))  # fmt: skip
 
 
-def _peer_of(transport: Any, peer: Any) -> tuple[Any, str, str]:
+def _peer_of(transport: Any, peer: Any) -> Environ:
     """Return the name of who is connected, and the address and the port of who asks."""
     address, port = (peer[0], str(peer[1])) if isinstance(peer, tuple) else ('', '')
-    return transport.get_extra_info('peername'), address, port
+    return {
+        'gruvi.peername': transport.get_extra_info('peername'),
+        'REMOTE_ADDR': address,
+        'REMOTE_PORT': port,
+    }
 
 
 def _tls_environ(tls: Any) -> Environ:
@@ -156,35 +150,6 @@ def _tls_environ(tls: Any) -> Environ:
         'SSL_CIPHER_USEKEYSIZE': str(bits),
         'gruvi.tls': tls,
     }
-
-
-def environ_of(message: HttpMessage, environ: Environ) -> Environ:
-    """Add to *environ* what is known about *message*, and return it."""
-    parts = iter(message.parts)
-    environ['REQUEST_METHOD'] = next(parts)
-    environ['REQUEST_URI'] = target = next(parts)
-    environ['SERVER_PROTOCOL'] = 'HTTP/1.1' if message.flags & engine.MINOR else 'HTTP/1.0'
-    path, _, query = target.partition('?')
-    if path[:1] not in '/*':
-        path = '/' + path.partition('://')[2].partition('/')[2]
-    if '%' in path:
-        path = unquote_to_bytes(path).decode('latin-1')
-    environ['PATH_INFO'] = path
-    environ['QUERY_STRING'] = query
-    for name, value in zip(parts, parts):
-        try:
-            key = _keys[name]
-        except KeyError:
-            key = _key_of(name)
-        if key in environ:
-            value = f'{environ[key]}{"; " if key == "HTTP_COOKIE" else ","}{value}'
-        if key:
-            environ[key] = value
-    if message.forwarded is not None:
-        _tell_origin(environ, message.forwarded)
-    whole = message.buffer is None
-    environ['wsgi.input'] = io.BytesIO(message.whole) if whole else message.body
-    return environ
 
 
 def _tell_origin(environ: Environ, said: Forwarded) -> None:
@@ -223,7 +188,7 @@ class _WsgiResponse(Response):
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # it refers to this frame
-        elif self.started:
+        elif self._head is not UNSAID:
             raise RuntimeError('start_response() was called twice')
         try:
             self.start(status, headers)

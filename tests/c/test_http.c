@@ -227,6 +227,8 @@ static void responses_do_not_pass(void) {
     response("HTTP/1.1 2000 OK\r\n\r\n", "!502");
     response("ICY 200 OK\r\n\r\n", "!502");
     response("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\n", "!400");
+    response("HTTP/1.1 200 OK\r\n" CHUNKED "\r\n0\r\n X: a\r\n\r\n",
+             "H200|OK|Transfer-Encoding|chunked|!400"); /* folded into nothing */
 }
 
 static void so_many_messages_and_no_more(void) {
@@ -257,6 +259,43 @@ static void more_than_a_batch_holds(void) {
     strcat(data, "0\r\n\r\n");
     strcat(wanted, "E");
     run(GV_HTTP_REQUESTS, 0, data, strlen(data), false, wanted);
+}
+
+static void lines_are_plain_or_not(void) {
+    static const struct {
+        const char *line;
+        int64_t method;
+    } CASES[] = {
+        {"GET / HTTP/1.1", 3},
+        {"HEAD /a HTTP/1.1", 4},
+        {"GET /a%20b?c=d&e=%ff HTTP/1.1", 3},
+        {"GET / HTTP/1.0", 0},
+        {"GET / HTTP/2.1", 0},
+        {"GET  / HTTP/1.1", 0},
+        {"GET /  HTTP/1.1", 0},
+        {"GET / HTTP/1.1 ", 0},
+        {"GET /% HTTP/1.1", 0},
+        {"GET /a#b HTTP/1.1", 0},
+        {"GET /a\tb HTTP/1.1", 0},
+        {"GET /a\r HTTP/1.1", 0},
+        {"GET * HTTP/1.1", 0},
+        {"GET http://a/ HTTP/1.1", 0},
+        {"POST / HTTP/1.1", 0},
+        {"HEADS / HTTP/1.1", 0},
+        {"GET HTTP/1.1", 0},
+        {"GET /HTTP/1.1", 0},
+        {"HEAD / HTTP/1.", 0},
+        {"GET /", 0},
+        {"GET ", 0},
+        {"", 0},
+    };
+
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++)
+        CHECK_EQ(gv_http_plain_line(CASES[i].line, (int64_t) strlen(CASES[i].line)),
+                 CASES[i].method);
+    CHECK_EQ(gv_http_plain_line("GET /\0 HTTP/1.1", 15), 0);
+    CHECK_EQ(gv_http_plain_line(NULL, 3), 0);
+    CHECK_EQ(gv_http_plain_line("GET / HTTP/1.1", -1), 0);
 }
 
 static void misuse_is_an_error(void) {
@@ -302,6 +341,7 @@ int main(void) {
     responses_do_not_pass();
     so_many_messages_and_no_more();
     more_than_a_batch_holds();
+    lines_are_plain_or_not();
     misuse_is_an_error();
     gv_http_batch_free(batch);
     return 0;

@@ -1,4 +1,5 @@
-/* Any bytes, fed to the HTTP engine whole and in pieces: the same must come of them.
+/* Any bytes, fed to the HTTP engine whole and in pieces: the same must come of them. And a plain
+ * line, and fields that have passed, are a good head together.
  *
  * The first byte says which way they travel, what is answered, and how they are cut. */
 #include "csrc/http.h"
@@ -84,8 +85,9 @@ static void feed(gv_http *http, gv_http_batch *batch, record *to, const char *da
     }
 }
 
+static const gv_http_limits LIMITS = {500, 2000, 20, 100, 200, 5000};
+
 static record run(const uint8_t *input, size_t size, int step) {
-    static const gv_http_limits LIMITS = {500, 2000, 20, 100, 200, 5000};
     gv_http *http = gv_http_new(input[0] & 1, &LIMITS);
     gv_http_batch *batch = gv_http_batch_new(TEXT);
     record to = {NULL, 0, 0, -1};
@@ -108,6 +110,47 @@ static record run(const uint8_t *input, size_t size, int step) {
     return to;
 }
 
+/* Return how many bytes of text came of the head that is made of these two and has no body, or -1
+ * if they make none that is nothing else. */
+static int64_t head_of(const char *line, size_t line_len, const char *rest, size_t rest_len) {
+    gv_http *http = gv_http_new(GV_HTTP_REQUESTS, &LIMITS);
+    gv_http_batch *batch = gv_http_batch_new(TEXT);
+    char *data = malloc(line_len + rest_len + 1);
+    int64_t used, count, result = -1;
+
+    must(http != NULL && batch != NULL && data != NULL, "no memory");
+    memcpy(data, line, line_len);
+    memcpy(data + line_len, rest, rest_len);
+    count = gv_http_feed(http, batch, data, (int64_t) (line_len + rest_len), 1, &used);
+    if (count == 2 && used == (int64_t) (line_len + rest_len)) {
+        const int64_t *event = gv_http_batch_events(batch);
+
+        if (event[0] == GV_HTTP_HEAD && event[WORDS] == GV_HTTP_END &&
+            (event[3] & ~GV_HTTP_HEAD_METHOD) == (GV_HTTP_MINOR | GV_HTTP_KEEP_ALIVE))
+            result = event[2];
+    }
+    free(data);
+    gv_http_batch_free(batch);
+    gv_http_free(http);
+    return result;
+}
+
+/* What gruvi_cffi/http/known.py relies on. */
+static void exchange_lines(const char *data, size_t size) {
+    static const char LINE[] = "GET /a?b HTTP/1.1";
+    static const char REST[] = "\r\nHost: a\r\n\r\n";
+    const char *end = memchr(data, '\r', size);
+    size_t len = end == NULL ? size : (size_t) (end - data);
+    int64_t method = len <= 500 ? gv_http_plain_line(data, (int64_t) len) : 0;
+    int64_t text = end == NULL ? -1 : head_of(data, len, end, size - len);
+
+    if (method > 0)
+        must(head_of(data, len, REST, sizeof(REST) - 1) > 0, "a plain line that is refused");
+    /* An empty line before the request counts as one of those, and is no part of the head. */
+    if (text > 0 && len > 9 && memcmp(end - 9, " HTTP/1.1", 9) == 0 && size < 1900)
+        must(head_of(LINE, sizeof(LINE) - 1, end, size - len) > 0, "known fields that are refused");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
@@ -122,5 +165,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
          "pieces mean something else than the whole");
     free(whole.bytes);
     free(pieces.bytes);
+    exchange_lines((const char *) input + 1, size - 1);
     return 0;
 }

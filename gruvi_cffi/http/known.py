@@ -1,0 +1,100 @@
+"""Fields that were seen before, and with them whole heads: they need not pass the engine again.
+
+    first line ---> KnownLine ---+
+                                 +--> HttpMessage
+    fields -------> KnownFields -+
+
+A client sends the same fields with each request of a connection. In a GET or HEAD of HTTP/1.1 for a
+path, and without a body, the first line and the fields are right or wrong each for itself: no rule
+of RFC 9112 speaks of both. So a line and fields that are good, though not from the same head, are a
+good head.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Optional
+
+from .. import limits
+from .._native import http as engine
+from .._native.http import HttpLimits
+from .environ import add_fields, add_line
+
+_PLAIN = engine.MINOR | engine.KEEP_ALIVE
+_HEAD_FLAGS = _PLAIN | engine.HEAD_METHOD
+_VERSION = b' HTTP/1.1'
+
+
+class KnownLine:
+    """A first line: *method*, *target* and the flags of a head that begins so."""
+
+    __slots__ = ('environ', 'flags', 'method', 'target')
+
+    def __init__(self, method: str, target: str) -> None:
+        self.method = method
+        self.target = target
+        self.flags = _HEAD_FLAGS if method == 'HEAD' else _PLAIN
+        self.environ = add_line({}, method, target, '1.1')
+
+
+class KnownFields:
+    """The fields behind it: names and values in turns."""
+
+    __slots__ = ('environ', 'parts')
+
+    def __init__(self, parts: list[str]) -> None:
+        self.parts = parts
+        self.environ = add_fields({}, iter(parts))
+
+
+class KnownHeads:
+    """Those that are within *limit*."""
+
+    def __init__(self, limit: HttpLimits) -> None:
+        self._longest = min(limits.HTTP_KNOWN_HEAD, limit.head)
+        self._longest_line = min(limits.HTTP_KNOWN_HEAD, limit.line)
+        self._lines: dict[bytes, KnownLine] = {}
+        self._fields: dict[bytes, KnownFields] = {}
+        self._seen: set[bytes] = set()  # once; most of them will not come again
+
+    def find(self, data: bytes) -> Optional[tuple[KnownLine, KnownFields]]:
+        """Return what *data* is made of, if it is a head with known fields, and nothing else."""
+        text, _, rest = data.partition(b'\r\n')
+        fields = self._fields.get(rest)
+        if fields is None or len(data) > self._longest:
+            return None
+        line = self._lines.get(text) or self._look_at(text)
+        return None if line is None else (line, fields)
+
+    def _look_at(self, text: bytes) -> Optional[KnownLine]:
+        method = engine.method_of_line(text) if len(text) <= self._longest_line else 0
+        if not method:
+            return None
+        line = KnownLine(text[:method].decode(), text[method + 1 : -len(_VERSION)].decode())
+        if len(self._lines) >= limits.HTTP_KNOWN_HEADS:
+            self._lines.clear()
+        self._lines[text] = line
+        return line
+
+    def learn(self, data: bytes, parts: list[str], flags: int) -> None:
+        """Have seen *data*: a head without a body, which the engine has taken apart."""
+        if flags & ~engine.HEAD_METHOD != _PLAIN or len(data) > self._longest:
+            return
+        text, _, rest = data.partition(b'\r\n')
+        if not text.endswith(_VERSION):  # it may be one of the empty lines before a request
+            return
+        if rest not in self._seen:
+            if len(self._seen) >= limits.HTTP_KNOWN_HEADS:
+                self._seen.clear()
+            self._seen.add(rest)
+            return
+        self._seen.discard(rest)
+        if len(self._fields) >= limits.HTTP_KNOWN_HEADS:
+            self._fields.clear()
+        self._fields[rest] = KnownFields(parts[2:])
+
+
+@lru_cache(maxsize=16)
+def known_heads(limit: HttpLimits) -> KnownHeads:
+    """Return what all connections with the same *limit* know together."""
+    return KnownHeads(limit)
