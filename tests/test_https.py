@@ -289,7 +289,7 @@ def command(*arguments):
                 assert line, process.wait()
             yield int(line.rpartition(':')[2]), process
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            blocking(process.communicate, timeout=20)  # meanwhile our clients say goodbye
         finally:
             process.kill()  # if it has not ended
 
