@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Union
 
 from . import limits
 from .errors import Error, ResolverError, check_timeout
+from .hostnames import ascii_name
 from .hub import switchpoint
 from .lookups import Question
 from .resolver import get_lookups
@@ -103,6 +104,7 @@ def getaddrinfo(
     :raises Timeout: there was no answer within *timeout* seconds.
     :raises ValueError: *service* is a number, but no port.
     """
+    node = _encoded(node)
     _check_port(service)
     number = int(service or 0) if isinstance(service, int) or _is_number(service) else 0
     if not 0 <= number <= 65535:
@@ -156,7 +158,20 @@ def forget_address(
     flags: int = 0,
 ) -> None:
     """Have ``getaddrinfo()`` ask again: what it has returned for the same is of no use."""
-    get_lookups().forget(('getaddrinfo', node, service, family, socktype, protocol, flags))
+    get_lookups().forget(
+        ('getaddrinfo', _encoded(node), service, family, socktype, protocol, flags)
+    )
+
+
+def _encoded(node: str | bytes | None) -> str | bytes | None:
+    """Return *node* in ASCII, as the same name is asked for by TLS.
+
+    :raises ResolverError: it is no name.
+    """
+    try:
+        return ascii_name(node) if isinstance(node, str) else node
+    except ValueError as error:
+        raise ResolverError(f'could not look up {node!r}: {error}') from None
 
 
 def _is_number(service: str | bytes | None) -> bool:

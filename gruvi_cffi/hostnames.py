@@ -1,4 +1,4 @@
-"""Names of hosts, as TLS compares them: what is asked for, and what a server answers to."""
+"""Names of hosts, as DNS and TLS compare them: what is asked for, and what a server answers to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,31 @@ from typing import Any, Callable, Generic, Optional, TypeVar
 
 Context = TypeVar('Context')
 Choose = Callable[[Optional[str]], Optional[Context]]
+
+
+def ascii_name(given: str) -> str:
+    """Return the name of a host in ASCII (RFC 5890), as it is if it is that already.
+
+    The package idna does that by IDNA 2008 and UTS 46, if it is there, and else the standard
+    library by IDNA 2003, which takes an ß for ss.
+
+    :raises ValueError: it is no name.
+    """
+    if given.isascii():
+        return given
+    try:
+        # Label by label: what is ASCII may be no name, such as the * of a pattern.
+        return '.'.join(label if label.isascii() else _encoded(label) for label in given.split('.'))
+    except UnicodeError as error:
+        raise ValueError(f'{given!r} is no name of a host: {error}') from None
+
+
+def _encoded(label: str) -> str:
+    try:
+        import idna  # here, since few names need it
+    except ImportError:
+        return label.encode('idna').decode()
+    return idna.encode(label, uts46=True).decode()
 
 
 def normal_name(given: str) -> str:
@@ -19,11 +44,7 @@ def normal_name(given: str) -> str:
     """
     if not isinstance(given, str):
         raise TypeError(f'the name of a host must be a str, not {given!r}')
-    try:
-        name = given if given.isascii() else given.encode('idna').decode('ascii')
-    except UnicodeError as error:
-        raise ValueError(f'{given!r} is no name of a host: {error}') from None
-    name = name.lower()
+    name = ascii_name(given).lower()
     if name.endswith('.'):
         name = name[:-1]
     if ':' in name:

@@ -7,7 +7,9 @@ called with the handle of the connection.
 
 from __future__ import annotations
 
+import os
 import ssl
+import sys
 from typing import Any, Optional, Union
 
 from .errors import CertificateError, TlsError, TlsTruncated
@@ -43,7 +45,10 @@ def create_default_context(
     ``ssl.Purpose.CLIENT_AUTH`` it is for servers: give it a certificate by ``load_cert_chain()``.
     A server that is to verify its clients trusts whom it is told, and nobody else.
 
-    :raises OSError: a file cannot be read.
+    As the standard library's, it takes ``keylog_filename`` from the environment (SSLKEYLOGFILE),
+    unless Python was started with -E or -I.
+
+    :raises OSError: a file cannot be read, or that one not be written.
     :raises ValueError: it holds no certificates, or *purpose* is none.
     """
     if purpose not in (None, False, True, ssl.Purpose.SERVER_AUTH, ssl.Purpose.CLIENT_AUTH):
@@ -54,6 +59,9 @@ def create_default_context(
         context.load_verify_locations(cafile, capath, cadata)
     elif not server_side:
         context.load_default_certs()
+    keylog = os.environ.get('SSLKEYLOGFILE')
+    if keylog and not sys.flags.ignore_environment:
+        context.keylog_filename = keylog
     return context
 
 

@@ -12,6 +12,7 @@ import pytest
 from chopping import chop  # noqa: F401 - a fixture
 from chopping import pytest_addoption as add_chop
 from dbservers import mariadb_server, redis_server  # noqa: F401 - fixtures
+from httppeer import serve  # noqa: F401 - a fixture
 from tlsserving import client_kind, server_kind  # noqa: F401 - fixtures
 
 from gruvi_cffi.hub import get_hub, sleep

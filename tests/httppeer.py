@@ -2,7 +2,10 @@
 
 import socket
 
+import pytest
+
 from gruvi_cffi import blocking
+from gruvi_cffi.http import HttpServer
 
 TIMEOUT = 10
 
@@ -16,6 +19,22 @@ def echo(environ, start_response):
     body = environ['wsgi.input'].read()
     start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', str(len(body)))])
     return [body]
+
+
+@pytest.fixture
+def serve():
+    """Return a function that starts an HttpServer for an application."""
+    servers = []
+
+    def start(application, **kwargs):
+        server = HttpServer(application, **kwargs)
+        server.listen(('127.0.0.1', 0))
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.close(0)
 
 
 class Peer:

@@ -124,8 +124,6 @@ def test_the_head_can_be_shown(url, run):
 
 
 def test_what_fails_is_told(url, run, tmp_path):
-    assert run(f'{url}/missing')[0] == 0
-    assert run(f'{url}/missing', '-f')[0] == 22
     status, out, err = run('http://127.0.0.1:1/x')
     assert (status, out) == (1, '')
     assert err.startswith('http://127.0.0.1:1/x: could not connect')
@@ -133,6 +131,21 @@ def test_what_fails_is_told(url, run, tmp_path):
     assert (status, 'begins with http://' in err) == (1, True)
     assert 'one body is enough: --data and --json' in run(url, '-d', 'x', '--json', '1')[2]
     assert run(url, '-d', f'@{tmp_path}/none')[0] == 1
+
+
+def test_what_the_server_says_is_no_failure_unless_asked(url, run, tmp_path):
+    path = tmp_path / 'here'
+    path.write_text('before')
+    status, out, err = run(f'{url}/missing')
+    assert (status, json.loads(out)['PATH_INFO'], err) == (0, '/missing', '')
+    status, out, err = run(f'{url}/missing', '--fail', '-o', str(path))
+    assert (status, out) == (22, '')
+    assert '404 Not Found' in err
+    assert f'{path} was left as it was' in err
+    assert path.read_text() == 'before'
+    assert run(f'{url}/missing', '-f')[:2] == (22, '')
+    assert run(f'{url}/there', '-f')[0] == 0
+    assert run('http://127.0.0.1:1/', '-f')[0] == 1
 
 
 @pytest.mark.parametrize('wrong', [['-H', 'spam'], ['-F', 'spam'], ['--timeout', 'x'], ['--spam']])

@@ -8,7 +8,7 @@ from httppeer import LAST, ask, get, hello
 from test_http_serve import ask as ask_port
 from test_http_serve import free_port, serving, stop
 
-from gruvi_cffi.http import HttpOptions, HttpServer, JsonFormatter
+from gruvi_cffi.http import HttpOptions, JsonFormatter
 from gruvi_cffi.logging import get_logger
 
 
@@ -22,21 +22,6 @@ def lines():
     root.addHandler(handler)
     yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
     root.removeHandler(handler)
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(application, **kwargs):
-        server = HttpServer(application, **kwargs)
-        server.listen(('127.0.0.1', 0))
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.close(0)
 
 
 def test_what_a_record_says(lines):

@@ -2,22 +2,7 @@ import pytest
 from httppeer import LAST, Peer, ask, echo, get, hello
 
 from gruvi_cffi import sleep
-from gruvi_cffi.http import HttpOptions, HttpServer
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(application, **kwargs):
-        server = HttpServer(application, **kwargs)
-        server.listen(('127.0.0.1', 0))
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.close(0)
+from gruvi_cffi.http import HttpOptions
 
 
 @pytest.mark.parametrize(

@@ -56,12 +56,15 @@ def port(tmp_path_factory):
     (folder / 'app.py').write_text(APPLICATION)
     command = [sys.executable, '-m', 'gruvi_cffi', 'serve', 'app:application']
     command += ['--bind', '127.0.0.1:0', '--limit-body', '-1']
-    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
-    line = process.stderr.readline()
-    yield int(re.search(r'127\.0\.0\.1:(\d+)', line)[1])
-    process.terminate()
-    process.communicate(timeout=30)
-    assert process.returncode == 0
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stderr.readline()
+            yield int(re.search(r'127\.0\.0\.1:(\d+)', line)[1])
+            process.terminate()
+            process.communicate(timeout=30)
+            assert process.returncode == 0
+        finally:
+            process.kill()  # if it has not ended
 
 
 @pytest.fixture(scope='module')

@@ -10,29 +10,8 @@ import pytest
 from httppeer import LAST, TIMEOUT, Peer, ask, echo, get, hello, split
 
 from gruvi_cffi import Cancelled, current_fiber, limits, sleep, spawn, wait_readable
-from gruvi_cffi.http import (
-    HttpClient,
-    HttpError,
-    HttpOptions,
-    HttpServer,
-    MessageTruncated,
-)  # fmt: skip
+from gruvi_cffi.http import HttpClient, HttpError, HttpOptions, MessageTruncated
 from gruvi_cffi.sync import Event
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(application, **kwargs):
-        server = HttpServer(application, **kwargs)
-        server.listen(('127.0.0.1', 0))
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.close(0)
 
 
 def test_a_request_is_answered(serve):

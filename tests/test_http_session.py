@@ -419,6 +419,14 @@ def test_urls_are_relative_to_the_base(url):
         session.get('/a')
 
 
+def test_a_session_says_whom_it_asks_and_over_how_many_connections(url):
+    with HttpSession(url.replace('//', '//me:secret@') + '/api/') as session:
+        assert repr(session) == f'<HttpSession to {url}/api/, 0 connections>'
+        session.get('x')
+        assert repr(session) == f'<HttpSession to {url}/api/, 1 connections>'
+    assert repr(HttpSession()) == '<HttpSession, 0 connections>'
+
+
 def test_a_unix_socket(tmp_path):
     server = HttpServer(application)
     server.listen(str(tmp_path / 'socket'))

@@ -279,18 +279,19 @@ def test_through_a_proxy(secure, client_kind):
 @contextlib.contextmanager
 def command(*arguments):
     """Run ``serve``; the value is its port and the process."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, '-m', 'gruvi_cffi', 'serve', *arguments, '--bind', '127.0.0.1:0'],
         stderr=subprocess.PIPE,
         text=True,
-    )
-    try:
-        while 'https://127.0.0.1:' not in (line := process.stderr.readline()):
-            assert line, process.wait()
-        yield int(line.rpartition(':')[2]), process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+    ) as process:
+        try:
+            while 'https://127.0.0.1:' not in (line := process.stderr.readline()):
+                assert line, process.wait()
+            yield int(line.rpartition(':')[2]), process
+            process.send_signal(signal.SIGTERM)
+            blocking(process.communicate, timeout=20)  # meanwhile our clients say goodbye
+        finally:
+            process.kill()  # if it has not ended
 
 
 @pytest.fixture

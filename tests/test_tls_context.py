@@ -4,6 +4,7 @@ import datetime
 import os
 import ssl
 import subprocess
+import sys
 
 import pytest
 from certificates import (
@@ -421,3 +422,21 @@ def test_secrets_can_be_logged_for_wireshark(tmp_path):
     assert os.stat(tmp_path / 'keys').st_mode & 0o777 == 0o600
     with pytest.raises(OSError, match='such file'):
         client.keylog_filename = str(tmp_path / 'nowhere' / 'keys')
+
+
+def test_the_environment_says_where_default_contexts_log_secrets(tmp_path, monkeypatch):
+    path = str(tmp_path / 'keys')
+    monkeypatch.setenv('SSLKEYLOGFILE', path)
+    speak(server_context(), client_context())
+    with open(path) as file:
+        assert file.read().count('CLIENT_HANDSHAKE_TRAFFIC_SECRET') == 2  # of both
+    assert create_default_context(True).keylog_filename == path
+    assert TlsContext().keylog_filename is None
+    code = 'from gruvi_cffi.ssl import *; print(create_default_context().keylog_filename)'
+    command = [sys.executable, '-E', '-c', code]
+    assert subprocess.run(command, check=True, capture_output=True).stdout == b'None\n'
+    monkeypatch.setenv('SSLKEYLOGFILE', '')
+    assert create_default_context().keylog_filename is None
+    monkeypatch.setenv('SSLKEYLOGFILE', str(tmp_path / 'nowhere' / 'keys'))
+    with pytest.raises(OSError, match='such file'):
+        create_default_context()

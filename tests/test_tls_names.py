@@ -3,6 +3,7 @@
 import logging
 import ssl
 import subprocess
+import sys
 
 import pytest
 from certificates import (
@@ -17,9 +18,10 @@ from certificates import (
 from dbservers import program
 from tlsserving import echo, serving, speak
 
-from gruvi_cffi import blocking, sleep
+from gruvi_cffi import ResolverError, SystemResolver, blocking, getaddrinfo, set_resolver, sleep
 from gruvi_cffi.errors import CertificateError, TlsError
 from gruvi_cffi.hostnames import normal_name
+from gruvi_cffi.http import HttpSession
 from gruvi_cffi.ssl import create_default_context
 
 
@@ -212,6 +214,49 @@ def test_what_is_no_string(name, client_kind):
 def test_names_are_the_same_however_they_are_written(given, asked_for, client_kind):
     assert normal_name(given) == asked_for
     speak(server_context(cert=certificate(asked_for)), client_context(client_kind), given)
+
+
+@pytest.mark.parametrize(
+    ('installed', 'given', 'asked_for'),
+    [
+        (True, 'Stra\xdfe.example', 'xn--strae-oqa.example'),
+        (False, 'Stra\xdfe.example', 'strasse.example'),
+        (True, 'a.\uff27\xdc.example', 'a.xn--g-eha.example'),
+        (False, 'a.\uff27\xdc.example', 'a.xn--g-eha.example'),
+    ],
+)
+def test_names_in_other_scripts_are_encoded_by_idna_2008_if_there_is_the_package(
+    installed, given, asked_for, client_kind, monkeypatch
+):
+    if installed:
+        pytest.importorskip('idna')
+    else:
+        monkeypatch.setitem(sys.modules, 'idna', None)
+    speak(server_context(cert=certificate(asked_for)), client_context(client_kind), given)
+    with HttpSession(f'https://{given}/{installed}') as session:
+        assert f'https://{asked_for}/' in repr(session)
+    asked = []
+
+    class Nobody(SystemResolver):
+        def getaddrinfo(self, node, *args):
+            asked.append(node)
+            return []
+
+    set_resolver(Nobody())
+    with pytest.raises(ResolverError):
+        getaddrinfo(given)
+    assert asked == [asked_for]
+
+
+@pytest.mark.parametrize('installed', [True, False])
+@pytest.mark.parametrize('name', ['\xfc..example', '\xfc' * 70])
+def test_what_cannot_be_encoded_is_no_name(installed, name, monkeypatch):
+    if not installed:
+        monkeypatch.setitem(sys.modules, 'idna', None)
+    with pytest.raises(ValueError, match='no name of a host'):
+        speak(server_context(), client_context(), name)
+    with pytest.raises(ResolverError, match='could not look up'):
+        getaddrinfo(name)
 
 
 @pytest.mark.parametrize(

@@ -25,17 +25,18 @@ def address(request, tmp_path):
     pem.write_bytes(key_of(issued) + chain_of(issued))
     (tmp_path / 'index.html').write_text('hello')
     command = [sys.executable, '-m', 'gruvi_cffi', 'serve', str(tmp_path), '--certfile', str(pem)]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, '--bind', '127.0.0.1:0'], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        while 'https://127.0.0.1:' not in (line := process.stderr.readline()):
-            assert line, process.wait()
-        yield line.split('https://')[1].strip()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=20)
-        assert 'Traceback' not in log
+    ) as process:
+        try:
+            while 'https://127.0.0.1:' not in (line := process.stderr.readline()):
+                assert line, process.wait()
+            yield line.split('https://')[1].strip()
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=20)
+            assert 'Traceback' not in log
+        finally:
+            process.kill()  # if it has not ended
 
 
 @pytest.mark.timeout(900)

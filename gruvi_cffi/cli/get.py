@@ -15,15 +15,17 @@ from urllib.parse import unquote, urlsplit
 
 from .. import limits
 from ..errors import Error
-from ..http import HttpResponse, HttpSession, HttpTimeouts
+from ..http import HttpResponse, HttpSession, HttpTimeouts, StatusError
 from ..ssl import create_default_context
 
 _WIDTH = 40  # of the bar
 _LONGEST_NAME = 40  # characters, each of up to four bytes; systems allow 255
 _EVERY = 0.1  # seconds between two pictures of it
+_HTTP_FAILED = 22  # the exit status; curl's
 
 EPILOG = """\
-exit status: 0; 1 if it failed; 2 if the arguments are wrong; 22 with --fail, if the server says so
+exit status: 0, whatever the server says; 1 if there is no whole response; 2 if the arguments are
+wrong; 22 with --fail, if the server says that it failed (4xx, 5xx)
 """
 
 
@@ -46,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--json', metavar='JSON', help='send this as JSON')
     add('-u', '--user', metavar='NAME:PASSWORD')
     add('-i', '--include', action='store_true', help='write the head, too')
-    add('-f', '--fail', action='store_true', help='fail if the status is 400 or above')
+    add('-f', '--fail', action='store_true',
+        help='with a status of 4xx or 5xx, write nothing and exit with 22')  # fmt: skip
     add('-s', '--silent', action='store_true', help='show no progress')
     add('--no-redirects', action='store_true', help='do not go where the server points to')
     add('--proxy', metavar='URL', help="by default, what the environment says; '' is none")
@@ -86,11 +89,15 @@ def run(options: argparse.Namespace) -> int:
                 stack.callback(bar.end)
                 arguments['on_download'] = bar
             response = session.request(method, options.url, stream=True, **arguments)
-            return _write(response, options, path)
+            stack.enter_context(response)
+            if options.fail:
+                response.raise_for_status()
+            _write(response, options, path)
+            return 0
     except (Error, OSError, ValueError) as error:
         left = '' if path in (None, '-') else f'; {path} was left as it was'
         print(f'{options.url}: {error}{left}', file=sys.stderr)
-        return 1
+        return _HTTP_FAILED if isinstance(error, StatusError) else 1
     except KeyboardInterrupt:
         return 130
 
@@ -156,8 +163,8 @@ def _bar(options: argparse.Namespace, path: Optional[str]) -> Optional[Bar]:
     return None if options.silent or path is None or not sys.stderr.isatty() else Bar()
 
 
-def _write(response: HttpResponse, options: argparse.Namespace, path: Optional[str]) -> int:
-    with response, _output(path) as file:
+def _write(response: HttpResponse, options: argparse.Namespace, path: Optional[str]) -> None:
+    with _output(path) as file:
         if options.include:
             lines = [f'HTTP/{response.version} {response.status_code} {response.reason}']
             lines += [f'{name}: {value}' for name, value in response.headers.pairs]
@@ -165,7 +172,6 @@ def _write(response: HttpResponse, options: argparse.Namespace, path: Optional[s
         for piece in response.iter_bytes():
             file.write(piece)
         file.flush()
-    return 22 if options.fail and not response.ok else 0
 
 
 @contextlib.contextmanager

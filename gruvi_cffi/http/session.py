@@ -123,6 +123,10 @@ class HttpSession:
         self._max_content = max_content
         self._pool = Pool(max_per_origin, max_connections, keepalive, https_context(ssl))
 
+    def __repr__(self) -> str:
+        where = f' to {url_of(self._base)}' if self._base else ''  # without its password
+        return f'<{type(self).__name__}{where}, {self.connections} connections>'
+
     def __enter__(self) -> HttpSession:
         return self
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Optional, Union
 from urllib.parse import quote, unquote, urlencode, urljoin
 
+from ..hostnames import ascii_name
 from ..wire.http_url import parse_url
 
 Params = Union[Mapping[str, Any], Iterable[tuple[str, Any]], str, None]
@@ -91,10 +92,7 @@ def _escape(text: str) -> str:
 
 
 def _host_of(host: str, url: str) -> str:
-    try:
-        host = host if host.isascii() else host.encode('idna').decode()
-    except UnicodeError:
-        raise ValueError(f'the host of {url!r} cannot be encoded') from None
+    host = ascii_name(host)
     if not _HOST.fullmatch(host):
         raise ValueError(f'{host!r} is no name of a host, in {url!r}')
     return host.lower()
