@@ -10,6 +10,8 @@ from gruvi_cffi.http import AccessLog, HttpServer
 
 
 def application(environ, start_response):
+    if environ['PATH_INFO'] == '/bad':
+        raise ValueError('on purpose')
     start_response('200 OK', [])
     if environ['PATH_INFO'] == '/broken':
         yield b'begun'
@@ -57,7 +59,13 @@ def test_a_refused_request_has_a_line(address, lines):
     ask(address, b'GET / HTTP/1.1\r\n\r\n')  # without a Host
     (line,) = lines(1)
     assert line.startswith('127.0.0.1 ')
-    assert '"- - HTTP/1.1" 400 ' in line
+    assert line.endswith('"- - HTTP/1.1" 400 12')  # b'Bad Request\n'
+
+
+@pytest.mark.parametrize(('method', 'size'), [(b'GET', '22'), (b'HEAD', '-')])
+def test_our_own_answer_has_its_bytes(address, lines, method, size):
+    ask(address, method + b' /bad HTTP/1.1\r\nHost: a\r\n\r\n')
+    assert lines(1)[0].endswith(f'/bad HTTP/1.1" 500 {size}')  # b'Internal Server Error\n'
 
 
 def test_what_broke_in_the_middle_has_a_line(address, lines):

@@ -450,6 +450,18 @@ def test_an_interim_status_is_no_answer(serve, caplog, status):
     assert f'{status!r} is an interim status' in caplog.text
 
 
+def test_what_cannot_be_sent_is_logged_as_one_error(serve, caplog):
+    def app(environ, start_response):
+        start_response('200 OK', [('X-Spam', 'eggs\r\nX-More: eggs')])
+        return []
+
+    assert ask(serve(app), get(b'/', LAST)).startswith(b'HTTP/1.1 500 ')
+    (record,) = caplog.records
+    _, error, _ = record.exc_info
+    assert 'X-Spam' in str(error)
+    assert error.__suppress_context__ or error.__context__ is None
+
+
 @pytest.mark.parametrize('status', ['204 No Content', '304 Not Modified'])
 @pytest.mark.parametrize('way', ['list', 'pieces', 'write', 'file'])
 @pytest.mark.parametrize('method', [b'GET', b'HEAD'])

@@ -160,8 +160,10 @@ class Response:
             headers = list(headers)
         minor = self._message.flags & engine.MINOR
         try:
-            head = _heads[(minor, status, *headers)]
-        except (KeyError, TypeError):
+            head = _heads.get((minor, status, *headers))
+        except TypeError:  # a field is a list
+            head = None
+        if head is None:
             head = _head_of(minor, status, headers)
         self._head = head
         self.length = head.length

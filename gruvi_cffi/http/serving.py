@@ -426,4 +426,5 @@ class HttpServerProtocol(TimedConnection):
         response.start(f'{status} {reason}', [('Content-Type', 'text/plain')])
         body = f'{reason}\n'.encode()
         head = response._finish_head(len(body))
+        response.size = len(body)
         self.transport.write(head if response.bodyless else head + body)

@@ -192,12 +192,13 @@ class _WsgiResponse(Response):
             raise RuntimeError('start_response() was called twice')
         try:
             self.start(status, headers)
+            return self._write_checked
         except ValueError:
             if not isinstance(headers, list):
                 raise
-            # Blanks around a value are no part of it (RFC 9110, 5.5), but Django has some.
-            headers[:] = [(name, value.strip(' \t')) for name, value in headers]
-            self.start(status, headers)
+        # Blanks around a value are no part of it (RFC 9110, 5.5), but Django has some.
+        headers[:] = [(name, value.strip(' \t')) for name, value in headers]
+        self.start(status, headers)
         return self._write_checked
 
     def _write_checked(self, data: bytes) -> None:
