@@ -46,6 +46,14 @@ init = function(args)
 end
 request = function() return all end
 """
+# Nothing that a server knows of earlier requests helps it with these.
+NEW = """
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format('GET', '/item/' .. n, {['X-Request-Id'] = n})
+end
+"""
 # wrk prints no tenth of a percent by itself, nor any percentile with enough digits.
 QUANTILES = """
 done = function(summary, latency, requests)
@@ -57,6 +65,7 @@ end
 CLOSE = "wrk.headers['Connection'] = 'close'"
 CASES = {
     'hello': ('13 bytes', '/', ''),
+    'new': ('13 bytes, another path and field with each request', '/', NEW),
     '10k': ('10 KiB', '/10k', ''),
     'post': ('64 KiB posted and sent back', '/', POST),
     'pipeline': (f'13 bytes, {PIPELINED} requests at once', '/', PIPELINE),

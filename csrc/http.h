@@ -26,7 +26,12 @@ typedef struct {
     int64_t body;
 } gv_http_limits;
 
-/* What an event says; each is five int64: (kind, a, b, c, d). */
+enum {
+    GV_HTTP_EVENTS = 256, /* in a batch */
+    GV_HTTP_WORDS = 5     /* int64, of an event: (kind, a, b, c, d) */
+};
+
+/* What an event says. */
 typedef enum {
     GV_HTTP_HEAD,     /* a, b: where in the text, and how long; c: gv_http_flags; d: length
                          of the body, or -1 if only its end will tell */

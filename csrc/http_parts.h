@@ -7,10 +7,8 @@
 #include <http_parser.h>
 
 enum {
-    GV_HTTP_EVENTS = 256, /* in a batch */
-    GV_HTTP_WORDS = 5,    /* of an event */
-    GV_HTTP_BLANK = 4,    /* empty lines before a request, which some send behind a body */
-    GV_HTTP_DIGITS = 16   /* of a chunk's size */
+    GV_HTTP_BLANK = 4,  /* empty lines before a request, which some send behind a body */
+    GV_HTTP_DIGITS = 16 /* of a chunk's size */
 };
 
 /* Why a message is refused: name, status to answer, words. */

@@ -117,7 +117,7 @@ def test_what_workers_spend_and_hold_counts():
                 server.cpu_seconds()
 
 
-@pytest.mark.parametrize('case', ['post', 'pipeline', 'close'])  # that have a script
+@pytest.mark.parametrize('case', ['new', 'post', 'pipeline', 'close'])  # that have a script
 def test_a_case_is_measured(case, ours):
     round_ = http.measure(ours, f'http://127.0.0.1:{ours.port}', case, 2, 1)
     assert round_.requests_per_second > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from .. import limits
 from .._gv import ffi, lib
@@ -29,7 +29,6 @@ TO_CONNECT: int = lib.GV_HTTP_TO_CONNECT
 
 _gv_http_feed = lib.gv_http_feed
 _gv_http_plain_line = lib.gv_http_plain_line
-_unpack = ffi.unpack
 
 
 class HttpLimits(NamedTuple):
@@ -51,9 +50,15 @@ class _Batch:
         self.ptr = ffi.gc(lib.gv_http_batch_new(2 * size), lib.gv_http_batch_free)
         if self.ptr == ffi.NULL:
             raise MemoryError(f'no {2 * size} bytes for the heads of HTTP')
-        self.events = lib.gv_http_batch_events(self.ptr)
-        self.text = ffi.buffer(lib.gv_http_batch_text(self.ptr), 2 * size)
+        events = lib.gv_http_batch_events(self.ptr)
+        self.events = _words(events, lib.GV_HTTP_EVENTS * lib.GV_HTTP_WORDS)
+        self.text = memoryview(ffi.buffer(lib.gv_http_batch_text(self.ptr), 2 * size))
         self.consumed = ffi.new('int64_t *')
+        self.used = _words(self.consumed, 1)
+
+
+def _words(ptr: Any, count: int) -> memoryview:
+    return memoryview(ffi.buffer(ptr, 8 * count)).cast('q')
 
 
 class _OfThread(threading.local):
@@ -91,9 +96,9 @@ class HttpEngine:
     def feed(self, data: bytes, messages: int) -> tuple[list[int], int]:
         """Return the words of the events, five each, and how many bytes were consumed."""
         batch = self._batch
-        consumed = batch.consumed
-        count = _gv_http_feed(self._ptr, self._batch_ptr, data, len(data), messages, consumed)
-        return _unpack(batch.events, 5 * count), consumed[0]
+        used = batch.consumed
+        count = _gv_http_feed(self._ptr, self._batch_ptr, data, len(data), messages, used)
+        return batch.events[: 5 * count].tolist(), batch.used[0]
 
     def text_of(self, start: int, size: int) -> list[str]:
         """Return the parts of the text that an event of the last feed speaks of."""
@@ -104,7 +109,7 @@ class HttpEngine:
     def eof(self) -> list[int]:
         """Return the words of the events when no more bytes come."""
         count = lib.gv_http_eof(self._ptr, self._batch_ptr)
-        return ffi.unpack(self._batch.events, 5 * count)
+        return self._batch.events[: 5 * count].tolist()
 
     def answer_to(self, request: int) -> None:
         """Say what the next response answers: TO_ANY, TO_HEAD or TO_CONNECT."""

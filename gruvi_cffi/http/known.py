@@ -51,17 +51,16 @@ class KnownHeads:
     """Those that are within *limit*."""
 
     def __init__(self, limit: HttpLimits) -> None:
-        self._longest = min(limits.HTTP_KNOWN_HEAD, limit.head)
+        self._longest = min(limits.HTTP_KNOWN_HEAD, limit.head) - 2  # a CRLF
         self._longest_line = min(limits.HTTP_KNOWN_HEAD, limit.line)
         self._lines: dict[bytes, KnownLine] = {}
         self._fields: dict[bytes, KnownFields] = {}
         self._seen: set[bytes] = set()  # once; most of them will not come again
 
-    def find(self, data: bytes) -> Optional[tuple[KnownLine, KnownFields]]:
-        """Return what *data* is made of, if it is a head with known fields, and nothing else."""
-        text, _, rest = data.partition(b'\r\n')
+    def find(self, text: bytes, rest: bytes) -> Optional[tuple[KnownLine, KnownFields]]:
+        """Return what a head is made of whose first line is *text*, if all of *rest* is known."""
         fields = self._fields.get(rest)
-        if fields is None or len(data) > self._longest:
+        if fields is None or len(text) + len(rest) > self._longest:
             return None
         line = self._lines.get(text) or self._look_at(text)
         return None if line is None else (line, fields)
@@ -76,11 +75,10 @@ class KnownHeads:
         self._lines[text] = line
         return line
 
-    def learn(self, data: bytes, parts: list[str], flags: int) -> None:
-        """Have seen *data*: a head without a body, which the engine has taken apart."""
-        if flags & ~engine.HEAD_METHOD != _PLAIN or len(data) > self._longest:
+    def learn(self, text: bytes, rest: bytes, parts: list[str], flags: int) -> None:
+        """Have seen a head without a body, which the engine has taken apart."""
+        if flags & ~engine.HEAD_METHOD != _PLAIN or len(text) + len(rest) > self._longest:
             return
-        text, _, rest = data.partition(b'\r\n')
         if not text.endswith(_VERSION):  # it may be one of the empty lines before a request
             return
         if rest not in self._seen:

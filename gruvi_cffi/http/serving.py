@@ -100,10 +100,11 @@ class HttpServerProtocol(TimedConnection):
             if not self._lingering:
                 self._parse(data, spawn)
         else:
-            known = self._known.find(data)
+            line, _, rest = data.partition(b'\r\n')
+            known = self._known.find(line, rest)
             if known is None:
                 self._parse(data, spawn)
-                self._learn(data)
+                self._learn(line, rest)
                 return
             # As it mostly is.
             self._message = message = HttpMessage(REQUEST, None, known[0].flags, 0, self, known)
@@ -208,15 +209,12 @@ class HttpServerProtocol(TimedConnection):
         self._fiber = start(self._serve, message)
         return message
 
-    def _learn(self, data: bytes) -> None:
-        """Remember the head *data*, if it was one and nothing else."""
+    def _learn(self, line: bytes, rest: bytes) -> None:
+        """Remember what has just come, if it was a head and nothing else."""
         message = self._message
-        if (
-            message is not None
-            and message.complete
-            and not (self._held or self._lingering or message.length)
-        ):
-            self._known.learn(data, message.parts, message.flags)
+        if message is None or message.length or self._held or not message.complete:
+            return
+        self._known.learn(line, rest, message.parts, message.flags)
 
     def _feed_body(self, data: bytes) -> None:
         self._to_continue = False

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT = 8192, WORDS = 5 };
+enum { TEXT = 8192, WORDS = GV_HTTP_WORDS };
 
 typedef struct {
     char *bytes;
