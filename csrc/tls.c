@@ -265,7 +265,8 @@ int gv_tls_keep(gv_tls *tls) {
 }
 
 bool gv_tls_has_input(const gv_tls *tls) {
-    return tls->error == NULL && (tls->in.len > 0 || SSL_pending(tls->ssl) > 0);
+    return tls->error == NULL &&
+           (tls->in.len > 0 || tls->lent_len > 0 || SSL_pending(tls->ssl) > 0);
 }
 
 int gv_tls_eof(gv_tls *tls) {

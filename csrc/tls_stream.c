@@ -185,21 +185,21 @@ static int64_t decrypt(gv_stream *stream) {
     gv_tls *tls = stream->tls->tls;
     uv_buf_t buf;
     size_t len = 0;
-    int64_t n = 1;
+    int64_t n;
 
     if (!gv_stream_place(stream, &buf)) {
         gv_handle_mark(&stream->handle);
         return 0;
     }
-    while (n > 0 && len < buf.len) {
+    do {
         n = gv_tls_read(tls, buf.base + len, (int64_t) (buf.len - len));
         if (n > 0)
             len += (size_t) n;
-    }
+    } while (n > 0 && len < buf.len && gv_tls_has_input(tls));
     if (len > 0)
         gv_stream_placed(stream, len);
-    if (n > 0)
-        gv_handle_mark(&stream->handle); /* there may be more, and epoll does not know it */
+    if (n > 0 && gv_tls_has_input(tls))
+        gv_handle_mark(&stream->handle); /* there is more, and epoll does not know it */
     return n > 0 ? 0 : n;
 }
 
