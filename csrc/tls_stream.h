@@ -37,7 +37,7 @@ int gv_stream_tls_stop(gv_loop *loop, int64_t id);
 
 /* cdef: end */
 
-enum { GV_TLS_SCRATCH = 65536, GV_TLS_AHEAD = 65536 };
+enum { GV_TLS_SCRATCH = GV_READ_FAIR, GV_TLS_AHEAD = 65536 };
 
 /* For the stream. */
 
