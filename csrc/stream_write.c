@@ -219,8 +219,10 @@ static int64_t put(gv_loop *loop, int64_t id, const char *data, int64_t len, boo
         return refuse(loop, id, rc);
     if (len < 0 || (data == NULL && len > 0))
         return UV_EINVAL;
-    if (stream->tls != NULL)
-        return gv_tls_stream_put(stream, data, size, lend);
+    if (stream->tls != NULL) {
+        sent = gv_tls_stream_put(stream, data, size, lend);
+        return stream->error == 0 ? sent : refuse(loop, id, stream->error);
+    }
     if (stream->out.first == NULL && size >= GV_TRY_SIZE && stream->passing == NULL) {
         sent = try_now(stream, data, size);
         if (sent < 0)

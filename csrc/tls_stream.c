@@ -25,7 +25,7 @@ static void drop_plain(gv_stream *stream) {
 }
 
 static void send_if_idle(gv_stream *stream) {
-    if (stream->write != NULL || stream->error != 0 || stream->handle.shut)
+    if (stream->write != NULL || stream->error != 0 || stream->untold || stream->handle.shut)
         return;
     gv_stream_send(stream);
     if (!stream->handle.shut)
@@ -136,19 +136,49 @@ void gv_tls_stream_encrypt(gv_stream *stream) {
         say_goodbye(stream);
 }
 
+/* Encrypt and send what goes at once. Returns how many bytes were encrypted. */
+static size_t try_now(gv_stream *stream, const char *data, size_t len) {
+    size_t done = 0;
+    int64_t n = 0;
+
+    while (n >= 0 && done < len && stream->out.first == NULL && stream->error == 0) {
+        while (n >= 0 && done < len && stream->out.size < GV_TLS_AHEAD) {
+            n = gv_tls_write(stream->tls->tls, data + done, (int64_t) (len - done));
+            if (n > 0)
+                done += (size_t) n;
+        }
+        gv_stream_send(stream);
+    }
+    if (n == GV_TLS_ERROR)
+        fail(stream);
+    return done;
+}
+
 int64_t gv_tls_stream_put(gv_stream *stream, const char *data, size_t len, bool lend) {
     gv_tls_layer *layer = stream->tls;
-    int rc;
+    size_t done = 0;
+    int rc = 0;
 
     if (layer->failed)
         return GV_TLS_ERROR;
     if (layer->shutdown)
         return UV_ESHUTDOWN;
-    if (len == 0)
-        return (int64_t) gv_stream_backlog(stream);
-    rc = lend ? gv_outqueue_lend(&layer->plain, data, len)
-              : gv_outqueue_copy(stream->handle.loop, &layer->plain, data, len);
-    return rc < 0 ? rc : gv_stream_queued(stream);
+    if (len >= GV_TRY_SIZE && layer->secured && gv_stream_backlog(stream) == 0)
+        done = try_now(stream, data, len);
+    if (layer->failed || stream->error != 0)
+        return layer->failed ? GV_TLS_ERROR : stream->error;
+    if (done < len)
+        rc = lend ? gv_outqueue_lend(&layer->plain, data + done, len - done)
+                  : gv_outqueue_copy(stream->handle.loop, &layer->plain, data + done, len - done);
+    if (rc < 0) {
+        gv_stream_break(stream, rc); /* a part may have left */
+        return rc;
+    }
+    if (gv_stream_backlog(stream) == 0)
+        return 0;
+    if (lend && done == len)
+        gv_stream_returned(stream, 1); /* what waits is a copy */
+    return gv_stream_queued(stream);
 }
 
 /* Reading. */
