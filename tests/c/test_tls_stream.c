@@ -221,6 +221,18 @@ static void much_is_sent_both_ways_at_once(int64_t ring, int64_t arena) {
     close_all();
 }
 
+static void a_message_of_64_kib_takes_one_read(void) {
+    open_loop(256, PLENTY, 262144);
+    server = serving(&cert);
+    client = trusting(&cert);
+    open_line(false); /* a Unix socket takes all of it at once */
+    secure(true);
+    CHECK_EQ(gv_stream_read_start(loop, line), 0);
+    peer_writes(data, 65536); /* four records, which are a little more */
+    CHECK_EQ(await(line, GV_DATA).b, 65536);
+    close_all();
+}
+
 static void a_registered_buffer_is_decrypted_into(void) {
     char into[300];
     record found;
@@ -312,6 +324,7 @@ int main(void) {
     a_reader_has_its_peer_wait();
     much_is_sent_both_ways_at_once(256, PLENTY);
     much_is_sent_both_ways_at_once(2, 8192);
+    a_message_of_64_kib_takes_one_read();
     a_registered_buffer_is_decrypted_into();
     a_hello_is_answered_when_python_has_chosen();
     tickets_are_reported();
