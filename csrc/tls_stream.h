@@ -44,7 +44,7 @@ enum { GV_TLS_SCRATCH = GV_READ_FAIR, GV_TLS_AHEAD = 65536 };
 /* How many bytes are not encrypted yet. */
 size_t gv_tls_stream_pending(const gv_stream *stream);
 
-/* Take what Python writes. */
+/* Take what Python writes; what is large and has nothing before it leaves at once. */
 int64_t gv_tls_stream_put(gv_stream *stream, const char *data, size_t len, bool lend);
 
 /* Before a poll: begin, or go on with what the engine has read already. */
