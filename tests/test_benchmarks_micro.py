@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -59,7 +60,12 @@ def test_every_kind_of_fiber_and_connection_has_a_weight(tiny):
 
 def test_every_figure_is_shown_in_80_columns(tiny):
     shown = console()
-    micro.show(tiny, TINY, shown)
+    # What was measured, but not how much: beside other programs that may be 1,000 times as much.
+    costs = {
+        program: {name: [Cost(wall=98765.4, cpu=12345.6)] * TINY.rounds for name in measured}
+        for program, measured in tiny.costs.items()
+    }
+    micro.show(replace(tiny, costs=costs), TINY, shown)
     output = shown.file.getvalue()
     assert '…' not in output
     for library in INSTALLED:
