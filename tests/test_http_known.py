@@ -182,6 +182,19 @@ def test_a_known_head_may_come_in_pieces_or_with_another(serve):
             data += peer.read_until(b')]')
 
 
+def test_empty_lines_between_requests_are_counted_for_each(serve):
+    _, request = known(b'known.test')
+    server = serve()
+    expected, *_ = answers(server, *[request] * TIMES)
+    with Peer(server) as peer, Peer(server) as other:
+        for _ in range(10):
+            for _ in range(3):
+                peer.send(b'\r\n')
+                assert answer(other, request) == expected  # by then it has been read
+            assert answer(peer, request) == expected
+    assert refusal(server, *[request] * TIMES, 5 * b'\r\n' + request).split()[1] == '400'
+
+
 def test_what_a_proxy_has_said_is_dropped_each_time(serve):
     request = get(b'/', b'X-Forwarded-For: 192.0.2.1\r\n', b'X-Forwarded-Proto: https\r\n')
     trusting = answers(serve(proxy_headers=['127.0.0.1']), *[request] * TIMES)

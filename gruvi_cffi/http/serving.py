@@ -48,8 +48,8 @@ class HttpServerProtocol(TimedConnection):
     """
 
     __slots__ = (
-        '_answered', '_begun', '_context', '_engine', '_fiber', '_handler', '_held_heads', '_known',
-        '_peer', '_response', '_to_continue', 'data',
+        '_answered', '_begun', '_context', '_engine', '_fiber', '_handler', '_held_heads',
+        '_in_engine', '_known', '_peer', '_response', '_to_continue', 'data',
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +64,7 @@ class HttpServerProtocol(TimedConnection):
         self._begun = 0.0  # when the request came, in seconds, if that is asked for
         limit = self._options.of_messages()
         self._engine = engine.HttpEngine(False, limit)
+        self._in_engine = False  # the engine has begun with the next request
         self._known = known_heads(limit)
         self._response: Optional[Response] = None  # to the message
         self._fiber: Optional[Fiber] = None
@@ -96,7 +97,7 @@ class HttpServerProtocol(TimedConnection):
                 self._hold(data)
             else:
                 self._parse(data, spawn)
-        elif self._timing or self.closing:  # the engine has begun with a head, or is at its end
+        elif self._in_engine or self.closing:
             if not self._lingering:
                 self._parse(data, spawn)
         else:
@@ -162,7 +163,9 @@ class HttpServerProtocol(TimedConnection):
                 self._body_timed = True
                 self.transport.set_deadline(DEADLINE_READ, self._options.body_timeout)
                 self.transport.set_deadline(DEADLINE_TOTAL, self._options.body_timeout)
-        elif not self._timing and self._engine.busy:
+            return
+        self._in_engine = True  # if only with an empty line: it counts them
+        if not self._timing and self._engine.busy:
             self._timing = True
             self.transport.set_deadline(DEADLINE_TOTAL, self._options.header_timeout)
 
@@ -192,6 +195,7 @@ class HttpServerProtocol(TimedConnection):
         self._message = message = HttpMessage(
             REQUEST, self._engine.text_of(at, size), flags, length, self
         )
+        self._in_engine = False
         if self._answered is not None:
             self._begun = monotonic()
         if self._timing:
