@@ -1,6 +1,7 @@
 """Heads whose fields came before are answered just as those that are new."""
 
 import gc
+import tracemalloc
 
 import pytest
 from httppeer import LAST, Peer, get, split
@@ -222,6 +223,18 @@ def test_a_message_is_the_same_each_time(serve):
 
     answers(serve(None, adapter=lambda _: handler), *[get(b'/a', b'X-A: b\r\n')] * TIMES)
     assert told == [('GET', '/a', '1.1', [('Host', 'a.test'), ('X-A', 'b')])] * TIMES
+
+
+def test_long_names_are_not_remembered(serve):
+    server = serve()
+    answers(server, get())
+    tracemalloc.start()
+    try:
+        answers(server, *[get(b'/', b'X-%d%b: b\r\n' % (n, 30_000 * b'a')) for n in range(100)])
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < 50 * 30_000
 
 
 def test_not_all_is_remembered(serve):

@@ -11,6 +11,7 @@ Environ = dict[str, Any]
 _NOT_PREFIXED = {'content-type': 'CONTENT_TYPE', 'content-length': 'CONTENT_LENGTH'}
 _PER_HOP = frozenset({'connection', 'keep-alive', 'transfer-encoding', 'te', 'upgrade'})
 _CACHED = 1000  # keys that are kept
+_CACHED_NAME = 100  # characters; a client may send names of 32 KiB
 
 _keys: dict[str, str] = {}
 
@@ -22,9 +23,10 @@ def _key_of(name: str) -> str:
         key = ''  # X_Y would be taken for X-Y, which a proxy may have checked
     else:
         key = _NOT_PREFIXED.get(lower) or f'HTTP_{lower.upper().replace("-", "_")}'
-    if len(_keys) >= _CACHED:
-        _keys.clear()
-    _keys[name] = key
+    if len(name) <= _CACHED_NAME:
+        if len(_keys) >= _CACHED:
+            _keys.clear()
+        _keys[name] = key
     return key
 
 
