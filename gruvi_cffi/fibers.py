@@ -243,6 +243,14 @@ class Fiber(BareFiber):
         self._state = _RUNNING
         self.carrier = carrier
 
+    def begin_elsewhere(self) -> None:
+        """Queue it anew if its carrier has died before its function was called."""
+        if self._call is not None and self.carrier is not None and self.carrier.dead:
+            self.carrier = None
+            self._state = _QUEUED
+            self.done = False
+            self._hub.make_ready(self)
+
     def work(self) -> None:
         """Run its function. Called by its carrier."""
         target, args, kwargs, _ = self._call

@@ -27,7 +27,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from . import closing, limits, threads
 from ._native.loop import Loop
 from .calls import Call, Mark, NoLoop, Passed, Resumable
-from .carriers import BareFiber, Carriers, adopt, current_fiber
+from .carriers import Carriers, adopt, current_fiber
 from .interrupts import Interrupts
 from .pollers import Poller
 from .switchback import Nap, SwitchBack, Throw
@@ -57,7 +57,7 @@ class Hub:
         self.name = 'Hub'
         self.thread = get_ident()
         self.data: dict[str, Any] = {'gruvi:next_fiber': 1}
-        self.fibers: set[BareFiber] = set()  # those that run or wait; keeps them until they end
+        self.fibers: set[Any] = set()  # those that run or wait; keeps them until they end
         self.loop: Any = Loop()
         self.root = getattr(root, 'fiber', None) or adopt(root, 'Root')
         self.greenlet = greenlet(self._run, root)
@@ -326,6 +326,8 @@ class Hub:
         sections.pop(self.thread, None)
         self._in_callback = False
         self._drop_marks()
+        for fiber in self.fibers.copy():
+            fiber.begin_elsewhere()  # it may have been struck where it was to begin
         self.raise_in_root(error)
         self._struck = None
 

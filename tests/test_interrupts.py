@@ -12,7 +12,7 @@ import pytest
 from greenlet import getcurrent
 
 from gruvi_cffi._native.poll import READABLE, PollHandle
-from gruvi_cffi.fibers import current_fiber, spawn
+from gruvi_cffi.fibers import Fiber, current_fiber, spawn
 from gruvi_cffi.hub import get_hub, sleep, switch_back
 from gruvi_cffi.sync import Event
 
@@ -242,6 +242,27 @@ def test_what_strikes_the_hub_between_two_turns_does_not_end_it(monkeypatch, str
             with pytest.raises(Strike):
                 sleep(None)
         assert spawn(int).result(10) == 0
+
+
+@pytest.mark.parametrize('before', [0, 1])
+def test_what_strikes_where_a_fiber_begins_does_not_lose_it(before):
+    left = [Strike()]
+
+    class Struck(Fiber):
+        def work(self):
+            if left:
+                raise left.pop()
+            super().work()
+
+    sleep(0)
+    for _ in range(before):  # on whose carrier it begins
+        spawn(int)
+    fibers = [Struck(int) for _ in range(3)]
+    for fiber in fibers:
+        fiber.start()
+    with pytest.raises(Strike):
+        sleep(10)
+    assert [fiber.result(10) for fiber in fibers] == [0, 0, 0]
 
 
 def test_what_strikes_right_before_a_switch_loses_nobody(monkeypatch):
