@@ -59,8 +59,10 @@ class KnownHeads:
 
     def find(self, text: bytes, rest: bytes) -> Optional[tuple[KnownLine, KnownFields]]:
         """Return what a head is made of whose first line is *text*, if all of *rest* is known."""
+        if len(text) + len(rest) > self._longest:  # not to hash a body
+            return None
         fields = self._fields.get(rest)
-        if fields is None or len(text) + len(rest) > self._longest:
+        if fields is None:
             return None
         line = self._lines.get(text) or self._look_at(text)
         return None if line is None else (line, fields)
