@@ -51,16 +51,17 @@ class KnownHeads:
     """Those that are within *limit*."""
 
     def __init__(self, limit: HttpLimits) -> None:
-        self._longest = min(limits.HTTP_KNOWN_HEAD, limit.head) - 2  # a CRLF
+        self.longest = min(limits.HTTP_KNOWN_HEAD, limit.head)  # head, in bytes
         self._longest_line = min(limits.HTTP_KNOWN_HEAD, limit.line)
         self._lines: dict[bytes, KnownLine] = {}
         self._fields: dict[bytes, KnownFields] = {}
         self._seen: set[bytes] = set()  # once; most of them will not come again
 
     def find(self, text: bytes, rest: bytes) -> Optional[tuple[KnownLine, KnownFields]]:
-        """Return what a head is made of whose first line is *text*, if all of *rest* is known."""
-        if len(text) + len(rest) > self._longest:  # not to hash a body
-            return None
+        """Return what a head is made of whose first line is *text*, if all of *rest* is known.
+
+        It is not longer than ``longest``.
+        """
         fields = self._fields.get(rest)
         if fields is None:
             return None
@@ -79,7 +80,7 @@ class KnownHeads:
 
     def learn(self, text: bytes, rest: bytes, parts: list[str], flags: int) -> None:
         """Have seen a head without a body, which the engine has taken apart."""
-        if flags & ~engine.HEAD_METHOD != _PLAIN or len(text) + len(rest) > self._longest:
+        if flags & ~engine.HEAD_METHOD != _PLAIN:
             return
         if not text.endswith(_VERSION):  # it may be one of the empty lines before a request
             return

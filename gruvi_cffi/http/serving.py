@@ -97,7 +97,7 @@ class HttpServerProtocol(TimedConnection):
                 self._hold(data)
             else:
                 self._parse(data, spawn)
-        elif self._in_engine or self.closing:
+        elif self._in_engine or self.closing or len(data) > self._known.longest:
             if not self._lingering:
                 self._parse(data, spawn)
         else:
