@@ -1,7 +1,6 @@
 """Heads whose fields came before are answered just as those that are new."""
 
 import gc
-import tracemalloc
 
 import pytest
 from httppeer import LAST, Peer, get, split
@@ -226,6 +225,9 @@ def test_a_message_is_the_same_each_time(serve):
 
 
 def test_long_names_are_not_remembered(serve):
+    pytest.importorskip('_tracemalloc')
+    import tracemalloc
+
     server = serve()
     answers(server, get())
     tracemalloc.start()
