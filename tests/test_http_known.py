@@ -6,7 +6,7 @@ import pytest
 from httppeer import LAST, Peer, get, split
 
 from gruvi_cffi import blocking, limits
-from gruvi_cffi.http import HttpOptions, HttpServer
+from gruvi_cffi.http import HttpOptions
 
 TIMES = 4  # from the third on, fields are known
 
@@ -20,22 +20,6 @@ def tell(environ, start_response):
         environ[key] = 'spoilt'
     start_response('200 OK', [('Content-Type', 'text/plain')])
     return [repr(told).encode()]
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(application=tell, **options):
-        adapter = options.pop('adapter', None)
-        server = HttpServer(application, adapter=adapter, options=HttpOptions(**options))
-        server.listen(('127.0.0.1', 0))
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.close(0)
 
 
 def answer(peer, request):
@@ -89,7 +73,7 @@ FIELDS = {
 @pytest.mark.parametrize('name', FIELDS)
 def test_the_environ_is_the_same_each_time(serve, name):
     request = get(b'/a%20b/%C3%A9?c=%20d&e', *FIELDS[name])
-    told = answers(serve(), *[request] * TIMES) + answers(serve(), *[request] * TIMES)
+    told = answers(serve(tell), *[request] * TIMES) + answers(serve(tell), *[request] * TIMES)
     assert told[0][0] == 'HTTP/1.1 200 OK'
     assert b"'/a b/\xc3\x83\xc2\xa9'" in told[0][1]
     assert told == [told[0]] * (2 * TIMES)
@@ -106,7 +90,7 @@ def test_the_environ_is_the_same_each_time(serve, name):
 def test_any_line_goes_with_known_fields(serve, line):
     rest, request = known(b'known.test')
     fresh = line + b'\r\n' + rest.replace(b'known', b'other')
-    server = serve()
+    server = serve(tell)
     (expected,) = answers(server, fresh.replace(b'//known', b'//other'))
     *_, told = answers(server, *[request] * TIMES, line + b'\r\n' + rest)
     assert expected[0] == 'HTTP/1.1 200 OK'
@@ -128,14 +112,14 @@ def test_any_line_goes_with_known_fields(serve, line):
 )  # fmt: skip
 def test_no_bad_line_goes_with_known_fields(serve, line, status):
     rest, request = known(b'known.test')
-    refused = refusal(serve(), *[request] * TIMES, line + b'\r\n' + rest)
+    refused = refusal(serve(tell), *[request] * TIMES, line + b'\r\n' + rest)
     assert refused.startswith(f'HTTP/1.1 {status} ')
 
 
 @pytest.mark.parametrize('behind', [b'\r\nX', b'GET / HTTP/1.1\r\n\r\n', b' a\r\n\r\n'])
 def test_known_fields_are_known_as_a_whole(serve, behind):
     rest, request = known(b'known.test')
-    server = serve()
+    server = serve(tell)
     line = b'GET / HTTP/1.1\r\n'
     cut = rest[:-2] + behind
     fresh = refusal(server, line + cut.replace(b'known', b'other') + b'\r\n\r\n')
@@ -144,19 +128,19 @@ def test_known_fields_are_known_as_a_whole(serve, behind):
 
 def test_limits_hold_for_known_fields(serve):
     rest, request = known(b'known.test')
-    server = serve(line=60, head=75)
+    server = serve(tell, options=HttpOptions(line=60, head=75))
     assert len(request) <= 75
     line = b'GET /%b HTTP/1.1\r\n'
     assert refusal(server, *[request] * TIMES, line % (50 * b'a') + rest).split()[1] == '414'
     assert refusal(server, request, line % (46 * b'a') + rest).split()[1] == '431'
     # Another server knows nothing of that.
-    (told,) = answers(serve(), line % (50 * b'a') + rest)
+    (told,) = answers(serve(tell), line % (50 * b'a') + rest)
     assert told[0] == 'HTTP/1.1 200 OK'
 
 
 def test_the_version_and_the_connection_are_part_of_what_is_known(serve):
     rest, request = known(b'known.test')
-    server = serve()
+    server = serve(tell)
     with Peer(server) as peer:
         for _ in range(TIMES):
             peer.send(request)
@@ -169,7 +153,7 @@ def test_the_version_and_the_connection_are_part_of_what_is_known(serve):
 
 def test_a_known_head_may_come_in_pieces_or_with_another(serve):
     _, request = known(b'known.test')
-    server = serve()
+    server = serve(tell)
     expected, *_ = answers(server, *[request] * TIMES)
     with Peer(server) as peer, Peer(server) as other:
         for cut in range(1, len(request)):
@@ -184,7 +168,7 @@ def test_a_known_head_may_come_in_pieces_or_with_another(serve):
 
 def test_empty_lines_between_requests_are_counted_for_each(serve):
     _, request = known(b'known.test')
-    server = serve()
+    server = serve(tell)
     expected, *_ = answers(server, *[request] * TIMES)
     with Peer(server) as peer, Peer(server) as other:
         for _ in range(10):
@@ -197,9 +181,13 @@ def test_empty_lines_between_requests_are_counted_for_each(serve):
 
 def test_what_a_proxy_has_said_is_dropped_each_time(serve):
     request = get(b'/', b'X-Forwarded-For: 192.0.2.1\r\n', b'X-Forwarded-Proto: https\r\n')
-    trusting = answers(serve(proxy_headers=['127.0.0.1']), *[request] * TIMES)
-    doubting = answers(serve(proxy_headers=['192.0.2.9']), *[request] * TIMES)
-    believing = answers(serve(), *[request] * TIMES)
+    trusting = answers(
+        serve(tell, options=HttpOptions(proxy_headers=['127.0.0.1'])), *[request] * TIMES
+    )
+    doubting = answers(
+        serve(tell, options=HttpOptions(proxy_headers=['192.0.2.9'])), *[request] * TIMES
+    )
+    believing = answers(serve(tell), *[request] * TIMES)
     assert trusting == [trusting[0]] * TIMES
     assert believing == [believing[0]] * TIMES
     assert b"'https'" in trusting[0][1]
@@ -228,7 +216,7 @@ def test_long_names_are_not_remembered(serve):
     pytest.importorskip('_tracemalloc')
     import tracemalloc
 
-    server = serve()
+    server = serve(tell)
     answers(server, get())
     tracemalloc.start()
     try:
@@ -242,7 +230,7 @@ def test_long_names_are_not_remembered(serve):
 def test_not_all_is_remembered(serve):
     count = 2 * limits.HTTP_KNOWN_HEADS
     requests = [get(b'/%d' % n, b'X-Number: %d\r\n' % n) for n in range(count) for _ in range(3)]
-    told = answers(serve(), *requests)
+    told = answers(serve(tell), *requests)
     assert len({body for _, body in told}) == count
     names = [type(each).__name__ for each in gc.get_objects()]
     assert 0 < names.count('KnownFields') <= 2 * limits.HTTP_KNOWN_HEADS

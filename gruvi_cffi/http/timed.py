@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from abc import ABC, abstractmethod
 from time import monotonic
 from typing import Any, Optional
 
@@ -18,7 +19,7 @@ from .message import HttpMessage
 LOOK = 1.0  # seconds between two looks at a connection whose reading is paused
 
 
-class TimedConnection(HttpConnection):
+class TimedConnection(HttpConnection, ABC):
     """A client's connection, whose requests a subclass takes apart and answers."""
 
     __slots__ = (
@@ -49,9 +50,9 @@ class TimedConnection(HttpConnection):
         transport.set_deadline(DEADLINE_READ, self._options.idle_timeout)
         transport.set_deadline(DEADLINE_WRITE, self._options.write_timeout)
 
+    @abstractmethod
     def _refuse(self, status: int, why: str) -> None:
         """Answer what is no request."""
-        raise NotImplementedError
 
     def _linger(self) -> None:
         """Close, but not while the client still sends, or an RST could overtake the answer."""
