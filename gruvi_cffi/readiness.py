@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -63,7 +64,7 @@ class Readiness:
         if self.hub.thread == get_ident():
             self._close()
         else:
-            self.hub.run_callback(self._close)
+            self._close_elsewhere()
 
     def handle_ready(self, events: int, error: Exception | None) -> None:
         if error is not None:  # who reads or writes will get it; libuv has stopped to watch
@@ -98,4 +99,8 @@ class Readiness:
     def _collected(self) -> None:
         """The socket was dropped unclosed. The collector may run in any thread, and at any time."""
         if self.usable:
+            self._close_elsewhere()
+
+    def _close_elsewhere(self) -> None:
+        with contextlib.suppress(RuntimeError):  # its thread has just closed the hub, and so this
             self.hub.run_callback(self._close)

@@ -239,8 +239,12 @@ def _release(signum: int) -> None:
         return
     hub = _main_hub()
     if hub is not None:
-        hub.run_callback(_adjust, signum)
-    elif signum in _unreceived:
+        try:
+            hub.run_callback(_adjust, signum)
+            return
+        except RuntimeError:
+            pass  # it has just been closed
+    if signum in _unreceived:
         signal.raise_signal(signum)  # the handler finds that nobody wants it
 
 

@@ -463,3 +463,34 @@ def test_a_socket_goes_to_another_thread(pair):
     assert got == [b'y']
     pair[1].sendall(b'z')
     assert pair[0].recv(1) == b'z'
+
+
+def test_a_socket_whose_hub_closes_at_the_moment_it_is_let_go(pair, monkeypatch):
+    hubs = []
+    waited = threading.Event()
+    closing = threading.Event()
+
+    def run():
+        hubs.append(get_hub())
+        pair[0].recv(1)  # it waits, in its thread's hub
+        waited.set()
+        closing.wait(TIMEOUT)
+        get_hub().close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    sleep(0.01)
+    pair[1].sendall(b'x')
+    assert waited.wait(TIMEOUT)
+    is_alive = hubs[0].is_alive
+
+    def alive_until_now():
+        alive = is_alive()
+        if threading.current_thread() is threading.main_thread():
+            closing.set()
+            thread.join()
+        return alive
+
+    monkeypatch.setattr(hubs[0], 'is_alive', alive_until_now)
+    pair[0].close()
+    assert not thread.is_alive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from http.cookiejar import CookieJar
 from time import monotonic
@@ -52,7 +53,7 @@ class Lease:
 
     def drop(self) -> None:
         """Cut the connection. From any thread, or from a finalizer."""
-        if self._hub.is_alive():
+        with contextlib.suppress(RuntimeError):  # its hub is closed, and so is the connection
             self._hub.run_callback(self.protocol.transport.abort)
 
 
