@@ -100,6 +100,13 @@ static unsigned long take_error(void) {
     return code == 0 ? first : code;
 }
 
+static const char *flood(const gv_tls *tls) {
+    if (!tls->done)
+        return "too many bytes in the handshake";
+    return tls->answered > GV_TLS_ANSWERS ? "too many messages whose answers are not taken"
+                                          : "too many messages without data";
+}
+
 static int fail_by_queue(gv_tls *tls) {
     long verified = SSL_get_verify_result(tls->ssl);
     unsigned long code = take_error();
@@ -107,9 +114,7 @@ static int fail_by_queue(gv_tls *tls) {
     char text[GV_TLS_ERROR_SIZE];
 
     if (tls->flooded)
-        return fail(tls, GV_TLS_PROTOCOL,
-                    tls->done ? "too many messages without data"
-                              : "too many bytes in the handshake");
+        return fail(tls, GV_TLS_PROTOCOL, flood(tls));
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
         snprintf(text, sizeof(text), "certificate verify failed: %s",
                  X509_verify_cert_error_string(verified));
@@ -280,7 +285,11 @@ int gv_tls_eof(gv_tls *tls) {
 }
 
 int64_t gv_tls_take(gv_tls *tls, char *data, int64_t len) {
-    return (int64_t) gv_tls_bytes_take(&tls->out, data, (size_t) len);
+    size_t n = gv_tls_bytes_take(&tls->out, data, (size_t) len);
+
+    if (tls->out.len == 0)
+        tls->answered = 0;
+    return (int64_t) n;
 }
 
 int64_t gv_tls_rest(gv_tls *tls, char *data, int64_t len) {
@@ -316,7 +325,9 @@ int64_t gv_tls_read(gv_tls *tls, char *data, int64_t len) {
     if (!tls->done)
         return GV_TLS_WANT_READ;
     forget_errors();
+    tls->reading = true;
     rc = finish(tls, SSL_read(tls->ssl, data, len > INT32_MAX ? INT32_MAX : (int) len));
+    tls->reading = false;
     if (rc > 0)
         tls->idle = 0;
     return rc;

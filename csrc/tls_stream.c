@@ -117,6 +117,7 @@ void gv_tls_stream_encrypt(gv_stream *stream) {
     const char *data;
     int64_t n;
 
+    layer->tls->answered = 0; /* all has left */
     if (!layer->secured || layer->failed)
         return;
     while (layer->plain.first != NULL && stream->out.size < GV_TLS_AHEAD) {

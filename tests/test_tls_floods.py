@@ -10,7 +10,7 @@ import pytest
 from certificates import authority, certificate, chain_of, client_context, key_of, server_context
 from tlsserving import connected, s_server, serving
 
-from gruvi_cffi import Queue, blocking, sleep
+from gruvi_cffi import Queue, blocking, limits, sleep
 from gruvi_cffi.errors import TlsError
 from gruvi_cffi.socket import Socket
 from gruvi_cffi.ssl import SslPipe
@@ -38,6 +38,7 @@ def update_keys(lib, address, at_most, answered, data_between):
     ctx = lib.SSL_CTX_new(lib.TLS_client_method())
     ssl = lib.SSL_new(ctx)
     with socket.create_connection(address[:2]) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # what it may leave unread
         lib.SSL_set_fd(ssl, sock.fileno())
         assert lib.SSL_connect(ssl) == 1
         try:
@@ -71,6 +72,26 @@ def test_a_flood_of_key_updates_is_cut(libssl, server_kind, answered):
         error = errors.get(timeout=10)
     assert isinstance(error, TlsError)
     assert str(error) == 'too many messages without data'
+
+
+def test_answers_that_nobody_takes_are_bounded(libssl, server_kind, monkeypatch):
+    """A peer that never reads has key updates answered, and sends data between them."""
+    errors = Queue()
+
+    def handler(stream, transport, protocol):
+        transport.get_extra_info('socket').setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        try:
+            stream.read()
+        finally:
+            errors.put(transport.error)
+
+    monkeypatch.setattr(limits, 'FLUSH_TIMEOUT', 0.1)
+    with serving(handler, server_context(server_kind)) as address:
+        count = blocking(update_keys, libssl, address, 200_000, True, True)
+        assert count < 200_000
+        error = errors.get(timeout=10)
+    assert isinstance(error, TlsError)
+    assert str(error) == 'too many messages whose answers are not taken'
 
 
 def test_key_updates_now_and_then_are_fine(libssl, server_kind):
