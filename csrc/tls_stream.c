@@ -12,7 +12,7 @@ struct gv_tls_layer {
     bool failed;    /* there is no TLS any more */
     bool shutdown;  /* close_notify is to follow what is queued */
     bool said;      /* ... and has been sent */
-    bool lingering; /* nothing is left but to wait for the peer's */
+    bool lingering; /* nothing is left but to wait for the peer */
     bool told;      /* that there are tickets */
 };
 
@@ -313,9 +313,9 @@ bool gv_tls_stream_may_go(gv_stream *stream) {
 
     if (!layer->secured || layer->failed || stream->eof || layer->linger == 0)
         return true;
-    if (!layer->said || layer->lingering)
+    if (layer->lingering)
         return false;
-    layer->lingering = true;
+    layer->lingering = true; /* also where a message of the peer's in part has us say nothing */
     stream->handle.deadline.total_at = gv_stream_now(stream) + layer->linger;
     gv_stream_arm(stream);
     stream->want_read = true;

@@ -81,8 +81,7 @@ class TlsSocket(Socket):
         if bufsize <= 0:
             return b''
         while not self._plain:
-            data: bytes | None = self.engine.read()
-            self._flush()
+            data = self._read()
             if data == b'':
                 return data
             if data:
@@ -90,6 +89,16 @@ class TlsSocket(Socket):
             else:
                 self._feed()
         data, self._plain = self._plain[:bufsize], self._plain[bufsize:]
+        return data
+
+    def _read(self) -> bytes | None:
+        try:
+            data: bytes | None = self.engine.read()
+        except TlsError:
+            with contextlib.suppress(OSError):
+                self._flush()  # the alert that says why
+            raise
+        self._flush()
         return data
 
     def _feed(self) -> None:
