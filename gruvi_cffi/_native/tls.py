@@ -100,7 +100,8 @@ class EngineContext:
     def set_verify(self, verify: int) -> None:
         lib.gv_tls_ctx_verify(self._ptr, verify)
 
-    def set_alpn(self, protocols: bytes) -> None:
+    def set_alpn(self, names: list[bytes]) -> None:
+        protocols = b''.join(bytes([len(name)]) + name for name in names)
         code = lib.gv_tls_ctx_alpn(self._ptr, protocols, len(protocols))
         self._check(code, 'offer protocols')
 
