@@ -100,6 +100,24 @@ static unsigned long take_error(void) {
     return code == 0 ? first : code;
 }
 
+/* Who connects to many hosts wants to know which. */
+static int fail_to_verify(gv_tls *tls, long verified) {
+    X509_VERIFY_PARAM *param = SSL_get0_param(tls->ssl);
+    char *ip = NULL;
+    const char *name = NULL;
+    char text[2 * GV_TLS_ERROR_SIZE];
+
+    if (verified == X509_V_ERR_HOSTNAME_MISMATCH)
+        name = X509_VERIFY_PARAM_get0_host(param, 0);
+    else if (verified == X509_V_ERR_IP_ADDRESS_MISMATCH)
+        name = ip = X509_VERIFY_PARAM_get1_ip_asc(param);
+    snprintf(text, sizeof(text), "certificate verify failed: %s%s%s",
+             X509_verify_cert_error_string(verified), name == NULL ? "" : ": it is not for ",
+             name == NULL ? "" : name);
+    OPENSSL_free(ip);
+    return fail(tls, GV_TLS_CERTIFICATE, text);
+}
+
 static const char *flood(const gv_tls *tls) {
     if (!tls->done)
         return "too many bytes in the handshake";
@@ -111,15 +129,11 @@ static int fail_by_queue(gv_tls *tls) {
     long verified = SSL_get_verify_result(tls->ssl);
     unsigned long code = take_error();
     int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
-    char text[GV_TLS_ERROR_SIZE];
 
     if (tls->flooded)
         return fail(tls, GV_TLS_PROTOCOL, flood(tls));
-    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
-        snprintf(text, sizeof(text), "certificate verify failed: %s",
-                 X509_verify_cert_error_string(verified));
-        return fail(tls, GV_TLS_CERTIFICATE, text);
-    }
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK)
+        return fail_to_verify(tls, verified);
     if (reason == SSL_R_INVALID_STATUS_RESPONSE)
         return fail(tls, GV_TLS_CERTIFICATE,
                     "certificate verify failed: the stapled OCSP response does not vouch for it");
