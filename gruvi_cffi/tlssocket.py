@@ -169,11 +169,14 @@ class TlsSocket(Socket):
         """
         if self._plain:
             raise TlsError(f'{len(self._plain)} bytes were not received')
-        self.engine.shutdown()
+        said = self.engine.shutdown()
         self._flush()
         while (data := self.engine.read()) != b'':
             if data:
                 raise TlsError('the peer has sent data since we have said that we end TLS')
+            if not said:  # a message of the peer's had come in part
+                said = self.engine.shutdown()
+                self._flush()
             self._feed()
         timeout, rest = self.gettimeout(), self.engine.rest()
         kind = _ReadAhead if rest else Socket

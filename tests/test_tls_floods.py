@@ -129,14 +129,21 @@ def known_client(kind):
     return context
 
 
-def test_a_write_waits_for_the_rest_of_a_message(in_small_records, client_kind):
-    pipe = SslPipe(known_client(client_kind), False, 'localhost')
-    with socket.create_connection(('127.0.0.1', in_small_records), 10) as sock:
+@contextlib.contextmanager
+def in_the_middle_of_a_message(port, kind):
+    """Have a pipe read the beginning of a message; the value are it and its connection."""
+    pipe = SslPipe(known_client(kind), False, 'localhost')
+    with socket.create_connection(('127.0.0.1', port), 10) as sock:
         sock.sendall(pipe.do_handshake()[0])
         while not pipe.wrapped:
             sock.sendall(b''.join(pipe.feed_ssldata(sock.recv(1))[0]))
         for _ in range(550):  # a record, and a bit
             assert pipe.feed_ssldata(sock.recv(1)) == ([], [])
+        yield pipe, sock
+
+
+def test_a_write_waits_for_the_rest_of_a_message(in_small_records, client_kind):
+    with in_the_middle_of_a_message(in_small_records, client_kind) as (pipe, sock):
         assert pipe.feed_appdata(b'hello\n') == ([], 0)
         assert pipe.need_ssldata
         while True:
@@ -149,6 +156,17 @@ def test_a_write_waits_for_the_rest_of_a_message(in_small_records, client_kind):
         while not heard:
             heard = pipe.feed_ssldata(sock.recv(1))[1]
         assert heard == [b'olleh\n']
+
+
+def test_so_does_the_end(in_small_records, client_kind):
+    with in_the_middle_of_a_message(in_small_records, client_kind) as (pipe, sock):
+        ended = []
+        assert pipe.shutdown(lambda: ended.append(True)) == []
+        while not (records := pipe.feed_ssldata(sock.recv(1))[0]):
+            assert not ended
+        sock.sendall(b''.join(records))
+        while not ended:
+            pipe.feed_ssldata(sock.recv(1))
 
 
 @contextlib.contextmanager

@@ -218,13 +218,15 @@ class TlsEngine:
             raise self.error()
         return max(0, size)
 
-    def shutdown(self) -> None:
-        """Say close_notify.
+    def shutdown(self) -> bool:
+        """Say close_notify; False: not yet, a message of the peer's has come in part.
 
         :raises TlsError: it has failed.
         """
-        if lib.gv_tls_shutdown(self._ptr) == lib.GV_TLS_ERROR:
+        result = lib.gv_tls_shutdown(self._ptr)
+        if result == lib.GV_TLS_ERROR:
             raise self.error()
+        return bool(result == lib.GV_TLS_OK)
 
     def error(self) -> TlsError:
         """Return why it has failed."""

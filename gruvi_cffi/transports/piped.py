@@ -69,7 +69,7 @@ class PipedHandle:
         try:
             if self._secured or self._shake_hands():
                 starved = self._deliver()
-                if self._waiting:
+                if self._waiting or (self._shutting and not self._ended):
                     self._send_waiting()
             else:
                 starved = not self._asked
@@ -220,13 +220,13 @@ class PipedHandle:
         self._shutting = True
         if not self._secured or self._failed or self._ended or self._waiting:
             return
-        self._ended = True
         try:
-            self.engine.shutdown()
+            self._ended = self.engine.shutdown()
         except TlsError as error:
+            self._ended = True
             self._fail(error)
         self._send()
-        if self._peer_ended and not self.closed:
+        if self._ended and self._peer_ended and not self.closed:
             self.owner.handle_tls(ENDED)
 
     def stop_tls(self) -> None:
