@@ -33,12 +33,16 @@ def libssl():
     return lib
 
 
-def update_keys(lib, address, at_most, answered, data_between):
-    """Return how many key updates a server has put up with; a thread is needed for it."""
+def update_keys(lib, address, at_most, answered, data_between, unread=None):
+    """Return how many key updates a server has put up with; a thread is needed for it.
+
+    *unread* is for how many bytes that are not read there is room.
+    """
     ctx = lib.SSL_CTX_new(lib.TLS_client_method())
     ssl = lib.SSL_new(ctx)
     with socket.create_connection(address[:2]) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # what it may leave unread
+        if unread is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, unread)
         lib.SSL_set_fd(ssl, sock.fileno())
         assert lib.SSL_connect(ssl) == 1
         try:
@@ -87,7 +91,7 @@ def test_answers_that_nobody_takes_are_bounded(libssl, server_kind, monkeypatch)
 
     monkeypatch.setattr(limits, 'FLUSH_TIMEOUT', 0.1)
     with serving(handler, server_context(server_kind)) as address:
-        count = blocking(update_keys, libssl, address, 200_000, True, True)
+        count = blocking(update_keys, libssl, address, 200_000, True, True, 4096)
         assert count < 200_000
         error = errors.get(timeout=10)
     assert isinstance(error, TlsError)
