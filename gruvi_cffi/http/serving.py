@@ -25,7 +25,7 @@ from ..switchpoints import assert_no_switchpoints
 from ..transports import DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE
 from .errors import HttpError, MessageError, MessageTooLarge, MessageTruncated
 from .httpoptions import HttpOptions
-from .known import known_heads
+from .known import NO_HEAD, known_heads
 from .message import REQUEST, BodyBuffer, HttpMessage
 from .response import Response
 from .timed import LOOK, TimedConnection
@@ -49,7 +49,7 @@ class HttpServerProtocol(TimedConnection):
 
     __slots__ = (
         '_answered', '_begun', '_context', '_engine', '_fiber', '_handler', '_held_heads',
-        '_in_engine', '_known', '_peer', '_response', '_to_continue', 'data',
+        '_in_engine', '_known', '_last', '_peer', '_response', '_to_continue', 'data',
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +66,7 @@ class HttpServerProtocol(TimedConnection):
         self._engine = engine.HttpEngine(False, limit)
         self._in_engine = False  # the engine has begun with the next request
         self._known = known_heads(limit)
+        self._last = NO_HEAD  # that came, of those
         self._response: Optional[Response] = None  # to the message
         self._fiber: Optional[Fiber] = None
         self._context: Optional[Context] = None  # in which came what is held
@@ -101,14 +102,16 @@ class HttpServerProtocol(TimedConnection):
             if not self._lingering:
                 self._parse(data, spawn)
         else:
-            line, _, rest = data.partition(b'\r\n')
-            known = self._known.find(line, rest)
-            if known is None:
-                self._parse(data, spawn)
-                self._learn(line, rest)
-                return
+            head = self._last
+            if data != head[0]:
+                head = self._known.find(data)
+                if head is None:
+                    self._parse(data, spawn)
+                    self._learn(data)
+                    return
+                self._last = head
             # As it mostly is.
-            self._message = message = HttpMessage(REQUEST, None, known[0].flags, 0, self, known)
+            self._message = message = HttpMessage(REQUEST, None, head[1].flags, 0, self, head)
             message.complete = True
             if self._answered is not None:
                 self._begun = monotonic()
@@ -213,12 +216,12 @@ class HttpServerProtocol(TimedConnection):
         self._fiber = start(self._serve, message)
         return message
 
-    def _learn(self, line: bytes, rest: bytes) -> None:
+    def _learn(self, data: bytes) -> None:
         """Remember what has just come, if it was a head and nothing else."""
         message = self._message
         if message is None or message.length or self._held or not message.complete:
             return
-        self._known.learn(line, rest, message.parts, message.flags)
+        self._known.learn(data, message.parts, message.flags)
 
     def _feed_body(self, data: bytes) -> None:
         self._to_continue = False

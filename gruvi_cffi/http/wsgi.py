@@ -64,7 +64,7 @@ class WsgiAdapter:
             add_line(environ, next(parts), next(parts), message.version)
             add_fields(environ, parts)
         else:
-            line, fields = message.known
+            _, line, fields = message.known
             environ = {**base, **peer, **line.environ, **fields.environ}
         if message.forwarded is not None:
             _tell_origin(environ, message.forwarded)
