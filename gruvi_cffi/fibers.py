@@ -118,7 +118,9 @@ class Fiber(BareFiber):
         if hub.gone:
             hub.check()
         self._state = _QUEUED
-        hub.make_ready(self)
+        hub.enqueue(self)  # this is make_ready(), without the call of it
+        if hub._poller.waiting:
+            hub._poller.wake()
 
     def start_next(self) -> None:
         """Let it run in this turn, right behind the calling fiber, which is of the same hub.

@@ -58,7 +58,7 @@ class KnownHeads:
     """Those that are within *limit*."""
 
     def __init__(self, limit: HttpLimits) -> None:
-        self.longest = min(limits.HTTP_KNOWN_HEAD, limit.head)  # head, in bytes
+        self._longest = min(limits.HTTP_KNOWN_HEAD, limit.head)  # head, in bytes
         self._longest_line = min(limits.HTTP_KNOWN_HEAD, limit.line)
         self._heads: dict[bytes, KnownHead] = {}  # whole ones, whose line has come before
         self._lines: dict[bytes, KnownLine] = {}
@@ -66,7 +66,9 @@ class KnownHeads:
         self._seen: set[bytes] = set()  # once; most of them will not come again
 
     def find(self, data: bytes) -> Optional[KnownHead]:
-        """Return what *data* is made of, if it is a known head. It is not longer than ``longest``."""
+        """Return what *data* is made of, if it is a known head."""
+        if len(data) > self._longest:
+            return None
         text, _, rest = data.partition(b'\r\n')
         fields = self._fields.get(rest)
         if fields is None:
@@ -94,7 +96,7 @@ class KnownHeads:
 
     def learn(self, data: bytes, parts: list[str], flags: int) -> None:
         """Have seen a head without a body, which the engine has taken apart."""
-        if flags & ~engine.HEAD_METHOD != _PLAIN:
+        if flags & ~engine.HEAD_METHOD != _PLAIN or len(data) > self._longest:
             return
         text, _, rest = data.partition(b'\r\n')
         if not text.endswith(_VERSION):  # it may be one of the empty lines before a request

@@ -29,7 +29,6 @@ _NOT_IN_TRAILERS = frozenset({
 })  # fmt: skip
 
 _GOES_ON = engine.MINOR | engine.KEEP_ALIVE
-_PLAIN = _GOES_ON | engine.HEAD_METHOD
 
 _CACHED = 1000  # heads that are kept; most applications send the same few
 _CACHED_HEAD = 1000  # characters
@@ -247,12 +246,14 @@ class Response:
             size
             and (head.length is None or head.length == size)
             and message.complete
-            and message.flags & _PLAIN == _GOES_ON
+            and message.flags == _GOES_ON
             and not (head.special or protocol.closing or self.sent)
         ):  # as it mostly is
             self.sent = self.ended = True
             self.size = size
-            self._write(head.framed(size) + body)
+            protocol.transport.write(head.framed(size) + body)
+            if protocol.writing_paused:
+                protocol.writer.drain()
             return
         if self.sent or not size or head.trailers:
             self.write(body)

@@ -98,7 +98,7 @@ class HttpServerProtocol(TimedConnection):
                 self._hold(data)
             else:
                 self._parse(data, spawn)
-        elif self._in_engine or self.closing or len(data) > self._known.longest:
+        elif self._in_engine or self.closing:
             if not self._lingering:
                 self._parse(data, spawn)
         else:
@@ -330,19 +330,19 @@ class HttpServerProtocol(TimedConnection):
         if self._answered is not None:
             self._tell_answered(message)
         self._response = self._fiber = None
-        if self.closing or self.transport.is_closing():
+        if self.closing:
             self._linger()
             return
         self._message = None
         self._finished = monotonic()
-        if self._held:
+        if self._held and not self.transport.is_closing():
             held, self._held = self._held, b''
             if self._paused:
                 self._paused = False
                 self.transport.set_deadline(DEADLINE_TOTAL, None)
                 self.transport.resume_reading()
             self._parse(held, self._spawn_next)
-        if self._eof:
+        if self._eof and not self.transport.is_closing():
             self._end_behind_eof()
 
     def _spawn_next(self, func: Callable[..., object], *args: Any) -> Fiber:
