@@ -13,7 +13,7 @@ good head.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Optional
+from typing import Any, Optional
 
 from .. import limits
 from .._native import http as engine
@@ -47,11 +47,20 @@ class KnownFields:
         self.environ = add_fields({}, iter(parts))
 
 
-# Both, and before them what they were on the wire, if that has come before as a whole. It is made for
-# many a request, so it is what costs the least.
-KnownHead = tuple[bytes, KnownLine, KnownFields]
+class Template:
+    """What requests with the same head have in common. *made* is of whoever has use for it."""
 
-NO_HEAD: KnownHead = b'', KnownLine('', ''), KnownFields([])
+    __slots__ = ('made',)
+
+    def __init__(self) -> None:
+        self.made: tuple[Any, Any] = None, None
+
+
+# Both, and if they have come together before, what they were on the wire. It is made for many a
+# request, so it is what costs the least.
+KnownHead = tuple[bytes, KnownLine, KnownFields, Optional[Template]]
+
+NO_HEAD: KnownHead = b'', KnownLine('', ''), KnownFields([]), None
 
 
 class KnownHeads:
@@ -76,12 +85,12 @@ class KnownHeads:
         line = self._lines.get(text)
         if line is None:
             line = self._look_at(text)
-            return None if line is None else (b'', line, fields)
+            return None if line is None else (b'', line, fields, None)
         head = self._heads.get(data)
         if head is None:
             if len(self._heads) >= limits.HTTP_KNOWN_HEADS:
                 self._heads.clear()
-            head = self._heads[data] = data, line, fields
+            head = self._heads[data] = data, line, fields, Template()
         return head
 
     def _look_at(self, text: bytes) -> Optional[KnownLine]:

@@ -142,7 +142,7 @@ class HttpMessage:
         """Method and target, or status and reason; then names and values."""
         if self._parts is None:
             assert self.known is not None
-            _, line, fields = self.known
+            _, line, fields, _ = self.known
             self._parts = [line.method, line.target, *fields.parts]
         return self._parts
 

@@ -59,13 +59,19 @@ class WsgiAdapter:
         protocol._response = response = _WsgiResponse(message, protocol)
         base, peer = protocol.data
         if message.known is None:
-            environ = {**base, **peer}
             parts = iter(message.parts)
-            add_line(environ, next(parts), next(parts), message.version)
+            environ = add_line({**base, **peer}, next(parts), next(parts), message.version)
             add_fields(environ, parts)
         else:
-            _, line, fields = message.known
-            environ = {**base, **peer, **line.environ, **fields.environ}
+            _, line, fields, template = message.known
+            if template is None:
+                environ = {**base, **peer, **line.environ, **fields.environ}
+            else:
+                made_of, made = template.made  # at once: it may be another thread's, too
+                if made_of is not base:
+                    made = {**base, **line.environ, **fields.environ}
+                    template.made = base, made
+                environ = {**made, **peer}
         if message.forwarded is not None:
             _tell_origin(environ, message.forwarded)
         environ['wsgi.input'] = BytesIO(message.whole) if message.buffer is None else message.body
@@ -94,13 +100,15 @@ class WsgiAdapter:
         It is one for all that came to the same address, since an idle connection is to be small.
         """
         here = transport.get_extra_info('sockname')
-        if transport.tls is not None:
-            return {**self._base_environ(here, 'https'), **_tls_environ(transport.tls)}
-        base = self._bases.get(here)
+        cipher = None if transport.tls is None else (transport.tls.version(), transport.tls.cipher())
+        base = self._bases.get((here, cipher))
         if base is None:
             if len(self._bases) >= _CACHED:
                 self._bases.clear()
-            base = self._bases[here] = self._base_environ(here, 'http')
+            base = self._base_environ(here, 'http' if cipher is None else 'https')
+            if cipher is not None:
+                base.update(_tls_environ(*cipher))
+            self._bases[here, cipher] = base
         return base
 
     def _base_environ(self, here: Any, scheme: str) -> Environ:
@@ -133,22 +141,24 @@ _OF_REQUEST = dict.fromkeys((
 def _peer_of(transport: Any, peer: Any) -> Environ:
     """Return the name of who is connected, and the address and the port of who asks."""
     address, port = (peer[0], str(peer[1])) if isinstance(peer, tuple) else ('', '')
-    return {
+    environ = {
         'gruvi.peername': transport.get_extra_info('peername'),
         'REMOTE_ADDR': address,
         'REMOTE_PORT': port,
     }
+    if transport.tls is not None:
+        environ['gruvi.tls'] = transport.tls
+    return environ
 
 
-def _tls_environ(tls: Any) -> Environ:
+def _tls_environ(version: str, cipher: tuple[str, str, int]) -> Environ:
     """Return what Apache's mod_ssl calls so, which applications look for."""
-    name, _, bits = tls.cipher()
     return {
         'HTTPS': 'on',
-        'SSL_PROTOCOL': tls.version(),
-        'SSL_CIPHER': name,
-        'SSL_CIPHER_USEKEYSIZE': str(bits),
-        'gruvi.tls': tls,
+        'SSL_PROTOCOL': version,
+        'SSL_CIPHER': cipher[0],
+        'SSL_CIPHER_USEKEYSIZE': str(cipher[2]),
+        'gruvi.tls': None,
     }
 
 
