@@ -37,7 +37,7 @@ _CACHED_HEAD = 1000  # characters
 class _Head:
     """What there is to know of a status and headers, which many responses have in common."""
 
-    __slots__ = ('_made', 'bodyless', 'has_date', 'length', 'special', 'status', 'text', 'trailers')
+    __slots__ = ('bodyless', 'has_date', 'length', 'made', 'special', 'status', 'text', 'trailers')
 
     def __init__(
         self,
@@ -55,16 +55,20 @@ class _Head:
         self.bodyless = bodyless  # there can be no body
         self.trailers = trailers  # names of those that were announced
         self.special = bodyless or bool(trailers) or not text
-        self._made = 0, 0, b''  # the second and the size that framed() was last called for, and how
+        # The second and the size that frame() was last called for, and what it has returned.
+        self.made = 0, 0, b''
 
-    def framed(self, size: int) -> bytes:
-        """Return the head before a body of *size* bytes, where the connection goes on."""
+    def frame(self, size: int) -> bytes:
+        """Return the head before a body of *size* bytes, where the connection goes on.
+
+        It is empty if *size* does not fit, or there is more to say.
+        """
+        if not size or self.special or self.length not in (None, size):
+            return b''
         second = int(time())
-        made_at, made_for, made = self._made
-        if made_for != size or made_at != second:
-            text = self.text if self.has_date else self.text + date_line()
-            made = f'{text}Content-Length: {size}\r\n\r\n'.encode('latin-1')
-            self._made = second, size, made
+        text = self.text if self.has_date else self.text + date_line()
+        made = f'{text}Content-Length: {size}\r\n\r\n'.encode('latin-1')
+        self.made = second, size, made
         return made
 
 
@@ -241,17 +245,20 @@ class Response:
 
     def send_now(self, body: bytes) -> None:
         """Do what ``send()`` does, for who runs in the fiber of the request anyway."""
-        message, protocol, head, size = self._message, self._protocol, self._head, len(body)
+        head, message, protocol = self._head, self._message, self._protocol
+        size = len(body)
+        at, fits, made = head.made
+        if fits != size or at != int(time()):
+            made = head.frame(size)
         if (
-            size
-            and (head.length is None or head.length == size)
-            and message.complete
+            made
             and message.flags == _GOES_ON
-            and not (head.special or protocol.closing or self.sent)
+            and message.complete
+            and not (protocol.closing or self.sent)
         ):  # as it mostly is
             self.sent = self.ended = True
             self.size = size
-            protocol.transport.write(head.framed(size) + body)
+            protocol.transport.write(made + body)
             if protocol.writing_paused:
                 protocol.writer.drain()
             return

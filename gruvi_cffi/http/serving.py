@@ -20,6 +20,7 @@ from .. import limits
 from .._native import http as engine
 from ..errors import TransportError
 from ..fibers import Fiber, spawn
+from ..hub import get_hub
 from ..logging import get_logger
 from ..switchpoints import assert_no_switchpoints
 from ..transports import DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE
@@ -48,7 +49,7 @@ class HttpServerProtocol(TimedConnection):
     """
 
     __slots__ = (
-        '_answered', '_begun', '_context', '_engine', '_fiber', '_handler', '_held_heads',
+        '_answered', '_begun', '_context', '_engine', '_fiber', '_handler', '_held_heads', '_hub',
         '_in_engine', '_known', '_last', '_peer', '_response', '_to_continue', 'data',
     )  # fmt: skip
 
@@ -67,6 +68,7 @@ class HttpServerProtocol(TimedConnection):
         self._in_engine = False  # the engine has begun with the next request
         self._known = known_heads(limit)
         self._last = NO_HEAD  # that came, of those
+        self._hub = get_hub()
         self._response: Optional[Response] = None  # to the message
         self._fiber: Optional[Fiber] = None
         self._context: Optional[Context] = None  # in which came what is held
@@ -115,7 +117,7 @@ class HttpServerProtocol(TimedConnection):
             message.complete = True
             if self._answered is not None:
                 self._begun = monotonic()
-            self._fiber = fiber = Fiber(self._serve, (message,))
+            self._fiber = fiber = Fiber(self._serve, (message,), None, None, self._hub)
             fiber.start()
 
     def eof_received(self) -> bool:
