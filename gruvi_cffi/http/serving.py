@@ -106,12 +106,12 @@ class HttpServerProtocol(TimedConnection):
         else:
             head = self._last
             if data != head[0]:
-                head = self._known.find(data)
-                if head is None:
+                found = self._known.find(data)
+                if found is None:
                     self._parse(data, spawn)
                     self._learn(data)
                     return
-                self._last = head
+                self._last = head = found
             # As it mostly is.
             self._message = message = HttpMessage(REQUEST, None, head[1].flags, 0, self, head)
             message.complete = True

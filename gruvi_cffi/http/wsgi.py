@@ -100,15 +100,16 @@ class WsgiAdapter:
         It is one for all that came to the same address, since an idle connection is to be small.
         """
         here = transport.get_extra_info('sockname')
-        cipher = None if transport.tls is None else (transport.tls.version(), transport.tls.cipher())
-        base = self._bases.get((here, cipher))
+        tls = transport.tls
+        of_tls = None if tls is None else (tls.version(), *tls.cipher())
+        base = self._bases.get((here, of_tls))
         if base is None:
             if len(self._bases) >= _CACHED:
                 self._bases.clear()
-            base = self._base_environ(here, 'http' if cipher is None else 'https')
-            if cipher is not None:
-                base.update(_tls_environ(*cipher))
-            self._bases[here, cipher] = base
+            base = self._base_environ(here, 'http' if of_tls is None else 'https')
+            if of_tls is not None:
+                base.update(_tls_environ(*of_tls))
+            self._bases[here, of_tls] = base
         return base
 
     def _base_environ(self, here: Any, scheme: str) -> Environ:
@@ -151,13 +152,13 @@ def _peer_of(transport: Any, peer: Any) -> Environ:
     return environ
 
 
-def _tls_environ(version: str, cipher: tuple[str, str, int]) -> Environ:
+def _tls_environ(version: str, cipher: str, _: str, bits: int) -> Environ:
     """Return what Apache's mod_ssl calls so, which applications look for."""
     return {
         'HTTPS': 'on',
         'SSL_PROTOCOL': version,
-        'SSL_CIPHER': cipher[0],
-        'SSL_CIPHER_USEKEYSIZE': str(cipher[2]),
+        'SSL_CIPHER': cipher,
+        'SSL_CIPHER_USEKEYSIZE': str(bits),
         'gruvi.tls': None,
     }
 
