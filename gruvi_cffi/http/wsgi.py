@@ -62,7 +62,11 @@ class WsgiAdapter:
             parts = iter(message.parts)
             environ = add_line({**base, **peer}, next(parts), next(parts), message.version)
             add_fields(environ, parts)
-        else:
+            whole = message.buffer is None
+            environ['wsgi.input'] = BytesIO(message.whole) if whole else message.body
+            if message.flags & _UPGRADE:
+                environ['gruvi.upgrade'] = response.upgrade
+        else:  # there is no body
             _, line, fields, template = message.known
             if template is None:
                 environ = {**base, **peer, **line.environ, **fields.environ}
@@ -72,11 +76,9 @@ class WsgiAdapter:
                     made = {**base, **line.environ, **fields.environ}
                     template.made = base, made
                 environ = {**made, **peer}
+            environ['wsgi.input'] = BytesIO()
         if message.forwarded is not None:
             _tell_origin(environ, message.forwarded)
-        environ['wsgi.input'] = BytesIO(message.whole) if message.buffer is None else message.body
-        if message.flags & _UPGRADE:
-            environ['gruvi.upgrade'] = response.upgrade
         result = self._application(environ, response.start_response)
         if type(result) is list and len(result) == 1:
             (data,) = result  # as it mostly is; and a list has no close()
