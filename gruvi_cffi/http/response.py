@@ -7,7 +7,6 @@ start() ---> send()                       all of it at once
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from time import time
 from typing import Any, NoReturn, Optional
 
 from .._native import http as engine
@@ -58,14 +57,14 @@ class _Head:
         # The second and the size that frame() was last called for, and what it has returned.
         self.made = 0, 0, b''
 
-    def frame(self, size: int) -> bytes:
+    def frame(self, size: int, second: int) -> bytes:
         """Return the head before a body of *size* bytes, where the connection goes on.
 
-        It is empty if *size* does not fit, or there is more to say.
+        It is empty if *size* does not fit, or there is more to say. *second* is that of the hub:
+        the date is right for as long.
         """
         if not size or self.special or self.length not in (None, size):
             return b''
-        second = int(time())
         text = self.text if self.has_date else self.text + date_line()
         made = f'{text}Content-Length: {size}\r\n\r\n'.encode('latin-1')
         self.made = second, size, made
@@ -248,8 +247,9 @@ class Response:
         head, message, protocol = self._head, self._message, self._protocol
         size = len(body)
         at, fits, made = head.made
-        if fits != size or at != int(time()):
-            made = head.frame(size)
+        second = protocol.hub.second
+        if fits != size or at != second:
+            made = head.frame(size, second)
         if (
             made
             and message.flags == _GOES_ON

@@ -49,8 +49,8 @@ class HttpServerProtocol(TimedConnection):
     """
 
     __slots__ = (
-        '_answered', '_begun', '_context', '_engine', '_fiber', '_handler', '_held_heads', '_hub',
-        '_in_engine', '_known', '_last', '_peer', '_response', '_to_continue', 'data',
+        '_answered', '_begun', '_context', '_engine', '_fiber', '_handler', '_held_heads',
+        '_in_engine', '_known', '_last', '_peer', '_response', '_to_continue', 'data', 'hub',
     )  # fmt: skip
 
     def __init__(
@@ -68,7 +68,7 @@ class HttpServerProtocol(TimedConnection):
         self._in_engine = False  # the engine has begun with the next request
         self._known = known_heads(limit)
         self._last = NO_HEAD  # that came, of those
-        self._hub = get_hub()
+        self.hub = get_hub()
         self._response: Optional[Response] = None  # to the message
         self._fiber: Optional[Fiber] = None
         self._context: Optional[Context] = None  # in which came what is held
@@ -117,7 +117,7 @@ class HttpServerProtocol(TimedConnection):
             message.complete = True
             if self._answered is not None:
                 self._begun = monotonic()
-            self._fiber = fiber = Fiber(self._serve, (message,), None, None, self._hub)
+            self._fiber = fiber = Fiber(self._serve, (message,), None, None, self.hub)
             fiber.start()
 
     def eof_received(self) -> bool:
