@@ -258,8 +258,7 @@ void gv_tls_stream_got(gv_stream *stream, size_t len) {
         shake_hands(stream);
     if (layer->secured && !layer->failed) {
         deliver(stream);
-        if (!layer->warm)
-            gv_tls_warm_up(stream);
+        gv_tls_warm_up(stream);
     }
     if (gv_tls_keep(layer->tls) < 0)
         fail(stream);

@@ -4,12 +4,19 @@
 
 void gv_tls_warm_up(gv_stream *stream) {
     gv_loop *loop = stream->handle.loop;
+    gv_tls_layer *layer = stream->tls;
 
+    if (layer->warm)
+        return;
+    if (layer->reads < GV_TLS_WARM_READS) {
+        layer->reads++;
+        return;
+    }
     if (loop->warm >= GV_TLS_WARM)
         return;
     loop->warm++;
-    stream->tls->warm = true;
-    gv_tls_keep_memory(stream->tls->tls, true);
+    layer->warm = true;
+    gv_tls_keep_memory(layer->tls, true);
     gv_stream_arm(stream);
 }
 
@@ -20,9 +27,12 @@ uint64_t gv_tls_warm_until(const gv_stream *stream) {
 }
 
 void gv_tls_cool_down(gv_stream *stream) {
-    if (!stream->tls->warm)
+    gv_tls_layer *layer = stream->tls;
+
+    if (!layer->warm)
         return;
     stream->handle.loop->warm--;
-    stream->tls->warm = false;
-    gv_tls_keep_memory(stream->tls->tls, false);
+    layer->warm = false;
+    layer->reads = 0;
+    gv_tls_keep_memory(layer->tls, false);
 }
