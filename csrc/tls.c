@@ -100,21 +100,40 @@ static unsigned long take_error(void) {
     return code == 0 ? first : code;
 }
 
+/* Who connects to many hosts wants to know which. */
+static int fail_to_verify(gv_tls *tls, long verified) {
+    X509_VERIFY_PARAM *param = SSL_get0_param(tls->ssl);
+    char *ip = NULL;
+    const char *name = NULL;
+    char text[2 * GV_TLS_ERROR_SIZE];
+
+    if (verified == X509_V_ERR_HOSTNAME_MISMATCH)
+        name = X509_VERIFY_PARAM_get0_host(param, 0);
+    else if (verified == X509_V_ERR_IP_ADDRESS_MISMATCH)
+        name = ip = X509_VERIFY_PARAM_get1_ip_asc(param);
+    snprintf(text, sizeof(text), "certificate verify failed: %s%s%s",
+             X509_verify_cert_error_string(verified), name == NULL ? "" : ": it is not for ",
+             name == NULL ? "" : name);
+    OPENSSL_free(ip);
+    return fail(tls, GV_TLS_CERTIFICATE, text);
+}
+
+static const char *flood(const gv_tls *tls) {
+    if (!tls->done)
+        return "too many bytes in the handshake";
+    return tls->answered > GV_TLS_ANSWERS ? "too many messages whose answers are not taken"
+                                          : "too many messages without data";
+}
+
 static int fail_by_queue(gv_tls *tls) {
     long verified = SSL_get_verify_result(tls->ssl);
     unsigned long code = take_error();
     int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
-    char text[GV_TLS_ERROR_SIZE];
 
     if (tls->flooded)
-        return fail(tls, GV_TLS_PROTOCOL,
-                    tls->done ? "too many messages without data"
-                              : "too many bytes in the handshake");
-    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
-        snprintf(text, sizeof(text), "certificate verify failed: %s",
-                 X509_verify_cert_error_string(verified));
-        return fail(tls, GV_TLS_CERTIFICATE, text);
-    }
+        return fail(tls, GV_TLS_PROTOCOL, flood(tls));
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK)
+        return fail_to_verify(tls, verified);
     if (reason == SSL_R_INVALID_STATUS_RESPONSE)
         return fail(tls, GV_TLS_CERTIFICATE,
                     "certificate verify failed: the stapled OCSP response does not vouch for it");
@@ -289,7 +308,11 @@ int gv_tls_eof(gv_tls *tls) {
 }
 
 int64_t gv_tls_take(gv_tls *tls, char *data, int64_t len) {
-    return (int64_t) gv_tls_bytes_take(&tls->out, data, (size_t) len);
+    size_t n = gv_tls_bytes_take(&tls->out, data, (size_t) len);
+
+    if (tls->out.len == 0)
+        tls->answered = 0;
+    return (int64_t) n;
 }
 
 int64_t gv_tls_rest(gv_tls *tls, char *data, int64_t len) {
@@ -325,7 +348,9 @@ int64_t gv_tls_read(gv_tls *tls, char *data, int64_t len) {
     if (!tls->done)
         return GV_TLS_WANT_READ;
     forget_errors();
+    tls->reading = true;
     rc = finish(tls, SSL_read(tls->ssl, data, len > INT32_MAX ? INT32_MAX : (int) len));
+    tls->reading = false;
     if (rc > 0)
         tls->idle = 0;
     return rc;

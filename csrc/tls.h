@@ -86,7 +86,8 @@ int64_t gv_tls_live(void);
 enum {
     GV_TLS_RECORD = 16384,         /* bytes of plaintext that a record has at most */
     GV_TLS_HANDSHAKE_MAX = 262144, /* bytes from the peer until the handshake is done */
-    GV_TLS_IDLE_MESSAGES = 32      /* in a row that bring no data, behind it */
+    GV_TLS_IDLE_MESSAGES = 32,     /* in a row that bring no data, behind it */
+    GV_TLS_ANSWERS = 65536         /* bytes that reading has written, while nothing leaves */
 };
 
 typedef int (*gv_tls_sink)(void *arg, const char *data, size_t len);
@@ -111,6 +112,7 @@ struct gv_tls {
     const char *error;
     gv_tls_why why;
     uint32_t handshake_bytes;
+    uint32_t answered; /* bytes that reading has written, since what was written has left */
     uint16_t idle;
     bool done;       /* the handshake is */
     char first;      /* of the peer's bytes */
@@ -118,6 +120,7 @@ struct gv_tls {
     bool ask;
     bool asked;
     bool flooded;
+    bool reading;
     bool fresh; /* `session` is new since it was asked for */
 };
 

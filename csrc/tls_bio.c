@@ -80,7 +80,11 @@ static int bio_write(BIO *bio, const char *data, int len) {
                                : tls->sink(tls->sink_arg, data, (size_t) len);
 
     BIO_clear_retry_flags(bio);
-    return rc < 0 ? -1 : len;
+    if (tls->reading) { /* what the peer makes us say, be there data between or not */
+        tls->answered += (uint32_t) len;
+        tls->flooded = tls->flooded || tls->answered > GV_TLS_ANSWERS;
+    }
+    return rc < 0 || tls->flooded ? -1 : len;
 }
 
 static long bio_ctrl(BIO *bio, int command, long number, void *arg) {

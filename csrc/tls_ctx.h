@@ -107,7 +107,7 @@ const char *gv_tls_reason(unsigned long code);
 /* Empty OpenSSL's queue of errors, after putting the first one's words into `text`. */
 void gv_tls_drain_errors(char *text, size_t size);
 
-/* The callback of tls_ocsp.c: may a client accept what the server has stapled? */
+/* The callback of tls_trust.c: may a client accept what the server has stapled? */
 int gv_tls_staple_is_good(SSL *ssl, void *unused);
 
 #endif

@@ -106,6 +106,7 @@ void gv_tls_stream_encrypt(gv_stream *stream) {
     const char *data;
     int64_t n;
 
+    layer->tls->answered = 0; /* all has left */
     if (!layer->secured || layer->failed)
         return;
     while (layer->plain.first != NULL && stream->out.size < GV_TLS_AHEAD) {
@@ -303,9 +304,9 @@ bool gv_tls_stream_may_go(gv_stream *stream) {
 
     if (!layer->secured || layer->failed || stream->eof || layer->linger == 0)
         return true;
-    if (!layer->said || layer->lingering)
+    if (layer->lingering)
         return false;
-    layer->lingering = true;
+    layer->lingering = true; /* also where a message of the peer's in part has us say nothing */
     stream->handle.deadline.total_at = gv_stream_now(stream) + layer->linger;
     gv_stream_arm(stream);
     stream->want_read = true;

@@ -48,7 +48,7 @@ struct gv_tls_layer {
     bool failed;    /* there is no TLS any more */
     bool shutdown;  /* close_notify is to follow what is queued */
     bool said;      /* ... and has been sent */
-    bool lingering; /* nothing is left but to wait for the peer's */
+    bool lingering; /* nothing is left but to wait for the peer */
     bool warm;      /* the engine keeps its memory; see tls_warm.h */
     uint8_t reads;  /* since it did the last time, up to GV_TLS_WARM_READS */
     bool told;      /* that there are tickets */

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable, Generic, Optional, TypeVar
+
+_LABELS = re.compile(r'[A-Za-z0-9._-]+')
 
 Context = TypeVar('Context')
 Choose = Callable[[Optional[str]], Optional[Context]]
@@ -30,7 +33,10 @@ def _encoded(label: str) -> str:
     try:
         import idna  # here, since few names need it
     except ImportError:
-        return label.encode('idna').decode()
+        name = label.encode('idna').decode()
+        if not _LABELS.fullmatch(name):  # an a/c in one letter, say, which would split a URL
+            raise UnicodeError(f'{name!r} has what names have not') from None
+        return name
     return idna.encode(label, uts46=True).decode()
 
 

@@ -39,6 +39,7 @@ class SslPipe:
         self._state = _UNWRAPPED
         self._callback: Optional[Callback] = None
         self._peer_ended = False
+        self._said = False  # our close_notify; a message of the peer's in part goes first
         self._need_ssldata = False
         self._rest = b''  # came behind the peer's close_notify, before we had said ours
 
@@ -73,7 +74,8 @@ class SslPipe:
         if self._state != _UNWRAPPED:
             raise RuntimeError('there is TLS already')
         self._engine = self._context.make_engine(self.server_side, self.hostname)
-        self._state, self._callback, self._peer_ended = _HANDSHAKE, callback, False
+        self._state, self._callback = _HANDSHAKE, callback
+        self._peer_ended = self._said = False
         rest, self._rest = self._rest, b''
         return self.feed_ssldata(rest)[0]
 
@@ -86,16 +88,16 @@ class SslPipe:
         :raises RuntimeError: there is no TLS, or its handshake is not done.
         """
         if self._state == _FAILED:
-            return self._taken()
+            return _taken(self._engine)
         if self._state != _WRAPPED:
             raise RuntimeError('there is no TLS to be ended')
         self._state, self._callback = _SHUTDOWN, callback
         try:
-            self._engine.shutdown()
+            self._said = self._engine.shutdown()
         except TlsError as error:
             self._failed(error)
             raise
-        data = self._taken()
+        data = _taken(self._engine)
         if self._peer_ended:
             self._rest = self._unwrap()
         self._need_ssldata = self._state == _SHUTDOWN
@@ -111,12 +113,13 @@ class SslPipe:
         if self._state == _UNWRAPPED:
             data, self._rest = self._rest + bytes(data), b''
             return [], [data] if data else []
+        engine = self._engine
         if data:
-            self._engine.feed(bytes(data))
+            engine.feed(bytes(data))
         appdata: list[bytes] = []
         try:
             if self._state == _FAILED:
-                raise self._engine.error()
+                raise engine.error()
             if self._state == _HANDSHAKE:
                 self._shake_hands()
             if self._state in (_WRAPPED, _SHUTDOWN):
@@ -124,7 +127,7 @@ class SslPipe:
         except TlsError as error:
             self._failed(error)
             raise
-        return self._taken(), appdata
+        return _taken(engine), appdata  # also if there is no TLS any more
 
     def feed_appdata(self, data: bytes, offset: int = 0) -> tuple[list[bytes], int]:
         """Take application data from *offset* on; return record data, and the offset behind it.
@@ -149,7 +152,7 @@ class SslPipe:
         except TlsError as error:
             self._failed(error)
             raise
-        return self._taken(), offset + done
+        return _taken(self._engine), offset + done
 
     def feed_eof(self) -> None:
         """The peer's record data has ended.
@@ -178,6 +181,8 @@ class SslPipe:
             appdata.append(data)
             self._peer_ended = not data
         self._context.keep_session(self._engine)
+        if self._state == _SHUTDOWN and not self._said:
+            self._said = self._engine.shutdown()
         if self._peer_ended and self._state == _SHUTDOWN:
             rest = self._unwrap()
             if rest:
@@ -190,10 +195,6 @@ class SslPipe:
         self._call()
         return rest
 
-    def _taken(self) -> list[bytes]:
-        data = b'' if self._engine is None else self._engine.take()
-        return [data] if data else []
-
     def _failed(self, error: TlsError) -> None:
         self._state, self._need_ssldata = _FAILED, False
         self._call(error)
@@ -202,6 +203,11 @@ class SslPipe:
         callback, self._callback = self._callback, None
         if callback is not None:
             callback(*error)
+
+
+def _taken(engine: Any) -> list[bytes]:
+    data = engine.take()
+    return [data] if data else []
 
 
 class _Known:

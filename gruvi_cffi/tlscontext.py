@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 import os
@@ -24,7 +25,7 @@ from ._native.tls import (
     TlsEngine,
 )
 from .hostnames import ServerNames, normal_name
-from .pem import Password, Source, name_of, read, secret_for
+from .pem import Chain, Given, Password, Source
 
 _VERIFY = {
     ssl.CERT_NONE: VERIFY_NONE,
@@ -53,19 +54,20 @@ class TlsContext:
         self._verify_mode = ssl.CERT_NONE if server_side else ssl.CERT_REQUIRED
         self._versions = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
         self._texts: dict[int, str] = {}
-        self._chains: list[tuple[Source, Source, Optional[bytes]]] = []
-        self._trusted: list[Source] = []
+        self._chains: list[Chain] = []
+        self._trusted: list[Given] = []
         self._folders: list[bytes] = []
         self._trusts_system = False
-        self._revoked: list[tuple[Source, bool]] = []
+        self._revoked: list[tuple[Given, bool]] = []
         self._alpn: tuple[str, ...] = ()
         self._keylog: Optional[str] = None
-        self._staple: Optional[bytes] = None
+        self._staple: Optional[Given] = None
         self._check_staple = False
         self._names: ServerNames[TlsContext] = ServerNames({})
         self._ticket_keys = os.urandom(_TICKET_KEYS) if server_side else None
         self._sessions: OrderedDict[Any, tuple[bytes, bool]] = OrderedDict()
-        self._made: Optional[EngineContext] = None
+        self._version = object()  # another one with each change
+        self._made: Optional[tuple[object, EngineContext]] = None  # of which version
 
     def __repr__(self) -> str:
         return f'<TlsContext for {"servers" if self.server_side else "clients"}>'
@@ -79,15 +81,13 @@ class TlsContext:
 
         Each is a path, or PEM as bytes; without *keyfile* the key is in *certfile*. There can be
         one for each type of key (RSA, ECDSA, Ed25519). *password*, or what it returns, is for an
-        encrypted key.
+        encrypted key; ``reload()`` calls it again for another key.
 
         :raises OSError: a file cannot be read.
         :raises TypeError: the password is neither str nor bytes.
         :raises ValueError: it is no PEM, the key is another's, or the password is wrong.
         """
-        key = certfile if keyfile is None else keyfile
-        secret = secret_for(read(key), password)
-        self._try(self._chains, (certfile, key, secret))
+        self._try(self._chains, Chain(certfile, keyfile, password))
 
     def load_verify_locations(
         self,
@@ -109,9 +109,10 @@ class TlsContext:
             os.listdir(capath)  # OpenSSL would not say that there is none
             self._try(self._folders, os.fsencode(capath))
         if cafile is not None:
-            self._try(self._trusted, cafile)
+            self._try(self._trusted, Given(cafile))
         if cadata is not None:
-            self._try(self._trusted, cadata.encode() if isinstance(cadata, str) else cadata)
+            data = cadata.encode() if isinstance(cadata, str) else cadata
+            self._try(self._trusted, Given(data))
 
     def load_default_certs(self) -> None:
         """Trust whom the system trusts."""
@@ -127,16 +128,20 @@ class TlsContext:
         :raises OSError: the file cannot be read.
         :raises ValueError: there is no list in it.
         """
-        self._try(self._revoked, (crls, whole_chain))
+        self._try(self._revoked, (Given(crls), whole_chain))
 
-    def load_ocsp_response(self, der: bytes) -> None:
-        """Have a server staple *der*, an OCSP response (RFC 6066, 8), for clients that want one.
+    def load_ocsp_response(self, der: Source) -> None:
+        """Have a server staple an OCSP response (RFC 6066, 8) for clients that want one.
 
+        It is a path, or DER as bytes, and for this certificate: a new one needs another.
+
+        :raises OSError: the file cannot be read.
         :raises ValueError: it is empty, or larger than 64 KiB.
         """
-        if not 1 <= len(der) <= 65535:
-            raise ValueError(f'need an OCSP response of 1 to 65,535 bytes, not {len(der)}')
-        self._staple = bytes(der)
+        given = Given(der)
+        if not 1 <= len(given.data) <= 65535:
+            raise ValueError(f'need an OCSP response of 1 to 65,535 bytes, not {len(given.data)}')
+        self._staple = given
         self._changed()
 
     def reload(self) -> None:
@@ -147,10 +152,23 @@ class TlsContext:
         :raises OSError: a file cannot be read; then nothing has changed.
         :raises ValueError: what is in it cannot be used; then nothing has changed.
         """
-        made = [(context, context._make()) for context in {self, *self._names}]
-        for context, engine_context in made:
-            context._changed()  # what was trusted before must not be resumed
-            context._made = engine_context
+        read = [(context, context._read_again()) for context in {self, *self._names}]
+        for context, other in read:
+            unchanged = context._version is other._version
+            context._chains, context._trusted = other._chains, other._trusted
+            context._revoked, context._staple = other._revoked, other._staple
+            version = context._changed()  # what was trusted before must not be resumed
+            if unchanged:  # by another thread
+                context._made = version, other._engine_context()
+
+    def _read_again(self) -> TlsContext:
+        other = copy.copy(self)
+        other._chains = [chain.again() for chain in self._chains]
+        other._trusted = [given.again() for given in self._trusted]
+        other._revoked = [(given.again(), whole_chain) for given, whole_chain in self._revoked]
+        other._staple = self._staple and self._staple.again()
+        other._made = other._version, other._make()
+        return other
 
     # What is allowed.
 
@@ -364,12 +382,13 @@ class TlsContext:
         if self._check_hostname and not hostname:
             raise ValueError('check_hostname needs a server_hostname')
         name = normal_name(hostname) if hostname else None
+        made, sessions = self._engine_context(), self._sessions
         # Whoever has the name, and listens at that port, has the keys of the tickets.
         origin = name, peer[1] if name and isinstance(peer, tuple) else peer
-        session, single_use = self._sessions.get(origin, (None, False))
+        session, single_use = sessions.get(origin, (None, False))
         if single_use:
-            self._sessions.pop(origin, None)
-        return TlsEngine(self._engine_context(), name, self._check_hostname, session, origin)
+            sessions.pop(origin, None)
+        return TlsEngine(made, name, self._check_hostname, session, origin)
 
     def choose(self, engine: TlsEngine, name: str | None) -> None:
         """Have *engine* answer a client that asks for *name*, or refuse it with an alert."""
@@ -387,25 +406,27 @@ class TlsContext:
         Unless this context has changed since *engine* was made: who was trusted, and how that was
         checked, is not asked again when a session is resumed.
         """
-        session = engine.session()
-        if session is None or engine.context is not self._made:
+        session, sessions = engine.session(), self._sessions
+        if session is None or self._made != (self._version, engine.context):
             return
         # Used twice, a ticket of TLS 1.3 would tell who listens that it is we (RFC 8446, C.4).
         single_use = engine.version != 'TLSv1.2'
-        self._sessions.pop(engine.origin, None)
-        self._sessions[engine.origin] = session, single_use
-        if len(self._sessions) > limits.TLS_SESSIONS:
-            self._sessions.popitem(last=False)
+        sessions.pop(engine.origin, None)
+        sessions[engine.origin] = session, single_use
+        if len(sessions) > limits.TLS_SESSIONS:
+            sessions.popitem(last=False)
 
     def _engine_context(self) -> EngineContext:
-        made = self._made
-        if made is None:
-            made = self._made = self._make()
-        return made
+        version, made = self._version, self._made
+        if made is None or made[0] is not version:
+            # What another thread changes meanwhile makes this one of a version that is no more.
+            made = self._made = version, self._make()
+        return made[1]
 
-    def _changed(self) -> None:
-        self._made = None
-        self._sessions.clear()
+    def _changed(self) -> object:
+        self._version = version = object()
+        self._sessions = OrderedDict()  # who is about to keep one keeps it in the old one
+        return version
 
     def _try(self, settings: list[Any], setting: Any) -> None:
         """Add a *setting*, unless a context cannot be made with it."""
@@ -423,17 +444,18 @@ class TlsContext:
         for which, text in self._texts.items():
             made.set_text(which, text)
         made.set_verify(_VERIFY[self._verify_mode])
-        for chain, key, password in self._chains:
-            made.use_certificate(read(chain), read(key), password, name_of(chain))
+        for chain in self._chains:
+            certs, key = chain.certs, chain.key
+            made.use_certificate(certs.data, key.data, chain.secret, certs.name)
         self._make_trust(made, with_system)
         if self._alpn:
-            made.set_alpn(b''.join(_prefixed(name.encode()) for name in self._alpn))
+            made.set_alpn([name.encode() for name in self._alpn])
         if self._keylog is not None:
             made.log_keys(self._keylog)
         if self._names:
             made.ask_for_names()
         if self._staple is not None:
-            made.set_staple(self._staple)
+            made.set_staple(self._staple.data)
         if self._check_staple:
             made.check_staple()
         if self.server_side:
@@ -445,16 +467,16 @@ class TlsContext:
             made.trust_system()
         for folder in self._folders:
             made.trust_folder(folder)
-        for source in self._trusted:
-            made.trust(read(source), name_of(source), self.server_side)
-        for source, whole_chain in self._revoked:
-            made.use_revoked(read(source), whole_chain, name_of(source))
+        for given in self._trusted:
+            made.trust(given.data, given.name, self.server_side)
+        for given, whole_chain in self._revoked:
+            made.use_revoked(given.data, whole_chain, given.name)
 
     def _identity(self) -> bytes:
         """A session of clients that were verified in another way must not be resumed here."""
         told = hashlib.sha256(repr((self._verify_mode, self._trusts_system)).encode())
-        for source in (*self._trusted, *(source for source, _ in self._revoked)):
-            told.update(hashlib.sha256(read(source)).digest())
+        for given in (*self._trusted, *(given for given, _ in self._revoked)):
+            told.update(hashlib.sha256(given.data).digest())
         for folder in self._folders:
             for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
                 told.update(repr((entry.path, entry.stat().st_mtime_ns)).encode())
@@ -465,10 +487,6 @@ def _checked(given: Any) -> TlsContext:
     if not isinstance(given, TlsContext):
         raise TypeError(f'need a TlsContext for a name, not {given!r}')
     return given
-
-
-def _prefixed(name: bytes) -> bytes:
-    return bytes([len(name)]) + name
 
 
 def _version(value: ssl.TLSVersion, default: ssl.TLSVersion) -> ssl.TLSVersion:

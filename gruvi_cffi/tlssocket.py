@@ -81,8 +81,7 @@ class TlsSocket(Socket):
         if bufsize <= 0:
             return b''
         while not self._plain:
-            data: bytes | None = self.engine.read()
-            self._flush()
+            data = self._read()
             if data == b'':
                 return data
             if data:
@@ -90,6 +89,16 @@ class TlsSocket(Socket):
             else:
                 self._feed()
         data, self._plain = self._plain[:bufsize], self._plain[bufsize:]
+        return data
+
+    def _read(self) -> bytes | None:
+        try:
+            data: bytes | None = self.engine.read()
+        except TlsError:
+            with contextlib.suppress(OSError):
+                self._flush()  # the alert that says why
+            raise
+        self._flush()
         return data
 
     def _feed(self) -> None:
@@ -115,10 +124,27 @@ class TlsSocket(Socket):
 
     @switchpoint
     def send(self, data: Any, flags: int = 0) -> int:
-        """Send all of *data*, as ``sendall()``; return how many bytes that are."""
-        self.sendall(data, flags)
-        with memoryview(data) as view:
-            return view.nbytes
+        """Send *data*, and return how many bytes of it.
+
+        All, unless there is a timeout, or no waiting: then fewer were encrypted, and leave with the
+        next call if they could not yet. Of a call that raises, nothing does.
+
+        :raises TlsError: TLS has ended, or failed.
+        :raises ValueError: there are *flags*.
+        """
+        _check(flags)
+        self._flush()  # what a call before has left
+        octets, done = _octets(data), 0
+        try:
+            while done < len(octets):
+                piece = octets[done : done + _WRITE]
+                self._encrypt(piece)
+                done += len(piece)
+                self._flush()
+        except (BlockingIOError, _socket.timeout):
+            if not done:
+                raise
+        return done
 
     @switchpoint
     def sendall(self, data: Any, flags: int = 0) -> None:
@@ -128,16 +154,17 @@ class TlsSocket(Socket):
         :raises ValueError: there are *flags*.
         """
         _check(flags)
-        with memoryview(data) as view:
-            octets = view.tobytes()
+        octets = _octets(data)
         for start in range(0, len(octets), _WRITE):
-            piece = octets[start : start + _WRITE]
-            while piece:
-                done = self.engine.write(piece)
-                piece = piece[done:]
-                if not done:  # a message of the peer's has come in part
-                    self._feed()
+            self._encrypt(octets[start : start + _WRITE])
             self._flush()
+
+    def _encrypt(self, piece: bytes) -> None:
+        while piece:
+            done = self.engine.write(piece)
+            piece = piece[done:]
+            if not done:  # a message of the peer's has come in part
+                self._feed()
 
     def _flush(self) -> None:
         self._out += self.engine.take()
@@ -160,11 +187,14 @@ class TlsSocket(Socket):
         """
         if self._plain:
             raise TlsError(f'{len(self._plain)} bytes were not received')
-        self.engine.shutdown()
+        said = self.engine.shutdown()
         self._flush()
         while (data := self.engine.read()) != b'':
             if data:
                 raise TlsError('the peer has sent data since we have said that we end TLS')
+            if not said:  # a message of the peer's had come in part
+                said = self.engine.shutdown()
+                self._flush()
             self._feed()
         timeout, rest = self.gettimeout(), self.engine.rest()
         kind = _ReadAhead if rest else Socket
@@ -182,8 +212,22 @@ class TlsSocket(Socket):
         super().shutdown(how)
 
     def _real_close(self, *args: Any) -> None:
+        with contextlib.suppress(OSError):
+            self._take_tickets()
         self._say_goodbye()
         super()._real_close(*args)
+
+    def _take_tickets(self) -> None:
+        """Read what has come, without waiting; a client of TLS 1.3 that only writes is sent some.
+
+        A socket that is closed with something unread is cut by the kernel, and what we have sent,
+        and the peer has not read yet, is lost.
+        """
+        data = _socket.socket.recv(self, _READ)
+        if data:
+            self.engine.feed(data)
+            while self.engine.read():
+                pass
 
     def _say_goodbye(self) -> None:
         """Say close_notify if there is room for it: a close must not wait."""
@@ -259,6 +303,11 @@ def _nearer(seconds: float | None, until: float) -> float:
     if left <= 0:
         raise _socket.timeout('the TLS handshake timed out')
     return left if seconds is None else min(seconds, left)
+
+
+def _octets(data: Any) -> bytes:
+    with memoryview(data) as view:
+        return view.tobytes()
 
 
 def _check(flags: int) -> None:

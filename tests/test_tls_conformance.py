@@ -1,12 +1,16 @@
 """Another implementation of TLS, tlslite-ng, talks with us, and breaks the rules."""
 
+import contextlib
 import socket
+from functools import partial
 
 import pytest
 from certificates import certificate, chain_of, client_context, key_of, server_context
 from tlsserving import connected, echo, serving
 
-from gruvi_cffi import blocking, spawn
+from gruvi_cffi import blocking, limits, spawn
+from gruvi_cffi.errors import TlsError
+from gruvi_cffi.socket import Socket
 
 tlslite = pytest.importorskip('tlslite.api')
 from tlslite.constants import AlertDescription as Alert  # noqa: E402
@@ -44,6 +48,13 @@ def _echo_of(connection, data):
     return bytes(connection.read(min=len(data), max=len(data)))
 
 
+def _certificate():
+    issued = certificate()
+    chain = tlslite.X509CertChain()
+    chain.parsePemList(chain_of(issued).decode())
+    return chain, tlslite.parsePEMKey(key_of(issued).decode(), private=True)
+
+
 # With each other.
 
 
@@ -72,10 +83,7 @@ def test_its_server(version, client_kind):
         connection.write(connection.read(min=5, max=5))
         connection.close()
 
-    issued = certificate()
-    chain = tlslite.X509CertChain()
-    chain.parsePemList(chain_of(issued).decode())
-    key = tlslite.parsePEMKey(key_of(issued).decode(), private=True)
+    chain, key = _certificate()
     with socket.create_server(('127.0.0.1', 0)) as listener:
         serving_it = spawn(blocking, serve)
         with connected(listener.getsockname(), client_context(client_kind)) as stream:
@@ -154,14 +162,14 @@ def _alert_of(connection):
     [(version, breaks, alert) for versions, breaks, alert in BROKEN for version in versions],
     ids=lambda value: getattr(value, '__name__', value),
 )
-def test_who_breaks_the_rules_is_told_which(version, breaks, alert):
+def test_who_breaks_the_rules_is_told_which(version, breaks, alert, server_kind):
     def talk():
         connection = _connect(address, _settings(VERSIONS[version]))
         assert _echo_of(connection, b'spam') == b'spam'
         breaks(connection)
         return _alert_of(connection)
 
-    with serving(echo, server_context()) as address:
+    with serving(echo, server_context(server_kind)) as address:
         assert blocking(talk) == alert
 
 
@@ -173,6 +181,48 @@ def test_renegotiation_is_declined():
 
     with serving(echo, server_context()) as address:
         assert blocking(talk) == 'no_renegotiation'
+
+
+def test_a_socket_says_which_rule_was_broken(client_kind):
+    def talk():
+        peer, _ = listener.accept()
+        peer.settimeout(WAIT)
+        connection = tlslite.TLSConnection(peer)
+        connection.handshakeServer(certChain=chain, privateKey=key, settings=settings)
+        _forged(connection)
+        return _alert_of(connection)
+
+    chain, key = _certificate()
+    settings = _settings(VERSIONS['TLSv1.3'])
+    with socket.create_server(('127.0.0.1', 0)) as listener, Socket() as plain:
+        talking = spawn(blocking, talk)
+        plain.connect(listener.getsockname())
+        with plain.wrap(client_context(client_kind), server_hostname='localhost') as sock:
+            with pytest.raises(TlsError):
+                sock.recv(1)
+            assert talking.result(timeout=10) == 'bad_record_mac'
+
+
+def test_a_close_does_not_wait_for_the_rest_of_a_message(server_kind, monkeypatch):
+    def talk():
+        connection = _connect(address, _settings(VERSIONS['TLSv1.3']))
+        connection.sock.settimeout(5)
+        connection.sock.buffer_writes = True  # one segment, so that both are there
+        _say(connection, DATA, b'x')
+        _say(connection, HANDSHAKE, b'\x18\x00\x00\x01')
+        connection.sock.flush()
+        with contextlib.closing(connection.sock), contextlib.suppress(ConnectionError):
+            while connection.sock.recv(4096):
+                pass
+
+    monkeypatch.setattr(limits, 'TLS_LINGER', 0.1)
+    handler = partial(_read_and_return, 1)
+    with serving(handler, server_context(server_kind)) as address:
+        blocking(talk)
+
+
+def _read_and_return(size, stream, transport, protocol):
+    stream.read(size)
 
 
 # Before it.

@@ -158,6 +158,58 @@ def test_reload_takes_new_files_and_keeps_old_connections(tmp_path):
         assert old.read(5) == b'still'
 
 
+def test_files_are_read_when_they_are_named_and_when_they_are_reloaded(tmp_path):
+    """A process may have given up the right to read them, or a new key may be half written."""
+    chain, key, ca = tmp_path / 'cert.pem', tmp_path / 'key.pem', tmp_path / 'ca.pem'
+    chain.write_bytes(chain_of(certificate()))
+    key.write_bytes(key_of(certificate()))
+    ca.write_bytes(authority('ours').cert_pem.bytes())
+    server, client = create_default_context(True), create_default_context(cafile=ca)
+    server.load_cert_chain(chain, key)
+    for path in (chain, key, ca):
+        path.unlink()
+    server.ticket_keys = bytes(80)
+    client.set_alpn_protocols(['http/1.1'])
+    speak(server, client)
+    for context in (server, client):
+        with pytest.raises(FileNotFoundError):
+            context.reload()
+    speak(server, client)
+
+
+def test_reload_asks_for_the_password_of_another_key(tmp_path):
+    path = tmp_path / 'both.pem'
+    path.write_bytes(encrypted_key(b'first') + chain_of(certificate()))
+    passwords = [b'second', b'first']
+    context = create_default_context(True)
+    context.load_cert_chain(path, password=passwords.pop)
+    context.reload()
+    assert passwords == [b'second']
+    path.write_bytes(encrypted_key(b'second') + chain_of(certificate()))
+    context.reload()
+    speak(context, client_context())
+    path.write_bytes(encrypted_key(b'third') + chain_of(certificate()))
+    with pytest.raises(IndexError):  # of pop()
+        context.reload()
+    speak(context, client_context())
+
+
+@pytest.mark.parametrize('first', [TlsContext.reload, lambda context: context.check_side(False)])
+def test_what_changes_while_a_context_is_made_is_not_lost(first, monkeypatch):
+    context = client_context()
+    make = context._make
+
+    def make_slowly():
+        monkeypatch.undo()
+        made = make()
+        context.maximum_version = TLS12  # as another thread does
+        return made
+
+    monkeypatch.setattr(context, '_make', make_slowly)
+    first(context)
+    assert speak(server_context(), context)[1] == 'TLSv1.2'
+
+
 # Versions, ciphers, groups.
 
 
@@ -343,6 +395,23 @@ def test_a_stapled_response_is_believed(version):
     client = checking()
     client.check_ocsp = False
     speak(server, client)
+
+
+def test_reload_reads_the_response_for_a_new_certificate(tmp_path):
+    both, response = tmp_path / 'both.pem', tmp_path / 'response.der'
+    server = create_default_context(True)
+    for again in (False, True):
+        cert = authority('ours').issue_cert('localhost')
+        both.write_bytes(key_of(cert) + chain_of(cert))
+        response.write_bytes(ocsp_response(cert))
+        if again:
+            server.reload()
+        else:
+            server.load_cert_chain(both)
+            server.load_ocsp_response(response)
+        client = client_context()
+        client.check_ocsp = True
+        speak(server, client)
 
 
 def test_an_empty_response():

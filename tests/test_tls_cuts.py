@@ -182,18 +182,27 @@ def test_a_handshake_that_breaks_off(meets, kind, fault, version, long, monkeypa
 
 
 @pytest.mark.skipif(sys.implementation.name == 'pypy', reason='it counts no references')
-def test_engines_are_freed_with_their_connections(client_kind, server_kind):
+@pytest.mark.parametrize('within', [False, True])
+def test_engines_are_freed_with_their_connections(client_kind, server_kind, within):
     server, client = server_context(server_kind), client_context(client_kind)
+
+    def handler(stream, transport, protocol):
+        if within:
+            stream.start_tls(server, server_side=True)
+        echo(stream, transport, protocol)
+
     gc.collect()
     gc.disable()
     try:
         before = live_engines()
-        with serving(echo, server) as address:
+        with serving(handler, server) as address:
             for _ in range(10):
                 with connected(address, client) as stream:
+                    if within:
+                        stream.start_tls(client)
                     stream.write(b'x')
                     stream.read(1)
                 del stream
-        assert live_engines() - before <= 2
+        assert live_engines() - before <= (4 if within else 2)
     finally:
         gc.enable()

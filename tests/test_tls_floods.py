@@ -10,7 +10,7 @@ import pytest
 from certificates import authority, certificate, chain_of, client_context, key_of, server_context
 from tlsserving import connected, s_server, serving
 
-from gruvi_cffi import Queue, blocking, sleep
+from gruvi_cffi import Queue, blocking, limits, sleep
 from gruvi_cffi.errors import TlsError
 from gruvi_cffi.socket import Socket
 from gruvi_cffi.ssl import SslPipe
@@ -33,11 +33,16 @@ def libssl():
     return lib
 
 
-def update_keys(lib, address, at_most, answered, data_between):
-    """Return how many key updates a server has put up with; a thread is needed for it."""
+def update_keys(lib, address, at_most, answered, data_between, unread=None):
+    """Return how many key updates a server has put up with; a thread is needed for it.
+
+    *unread* is for how many bytes that are not read there is room.
+    """
     ctx = lib.SSL_CTX_new(lib.TLS_client_method())
     ssl = lib.SSL_new(ctx)
     with socket.create_connection(address[:2]) as sock:
+        if unread is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, unread)
         lib.SSL_set_fd(ssl, sock.fileno())
         assert lib.SSL_connect(ssl) == 1
         try:
@@ -71,6 +76,26 @@ def test_a_flood_of_key_updates_is_cut(libssl, server_kind, answered):
         error = errors.get(timeout=10)
     assert isinstance(error, TlsError)
     assert str(error) == 'too many messages without data'
+
+
+def test_answers_that_nobody_takes_are_bounded(libssl, server_kind, monkeypatch):
+    """A peer that never reads has key updates answered, and sends data between them."""
+    errors = Queue()
+
+    def handler(stream, transport, protocol):
+        transport.get_extra_info('socket').setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        try:
+            stream.read()
+        finally:
+            errors.put(transport.error)
+
+    monkeypatch.setattr(limits, 'FLUSH_TIMEOUT', 0.1)
+    with serving(handler, server_context(server_kind)) as address:
+        count = blocking(update_keys, libssl, address, 200_000, True, True, 4096)
+        assert count < 200_000
+        error = errors.get(timeout=10)
+    assert isinstance(error, TlsError)
+    assert str(error) == 'too many messages whose answers are not taken'
 
 
 def test_key_updates_now_and_then_are_fine(libssl, server_kind):
@@ -108,14 +133,21 @@ def known_client(kind):
     return context
 
 
-def test_a_write_waits_for_the_rest_of_a_message(in_small_records, client_kind):
-    pipe = SslPipe(known_client(client_kind), False, 'localhost')
-    with socket.create_connection(('127.0.0.1', in_small_records), 10) as sock:
+@contextlib.contextmanager
+def in_the_middle_of_a_message(port, kind):
+    """Have a pipe read the beginning of a message; the value are it and its connection."""
+    pipe = SslPipe(known_client(kind), False, 'localhost')
+    with socket.create_connection(('127.0.0.1', port), 10) as sock:
         sock.sendall(pipe.do_handshake()[0])
         while not pipe.wrapped:
             sock.sendall(b''.join(pipe.feed_ssldata(sock.recv(1))[0]))
         for _ in range(550):  # a record, and a bit
             assert pipe.feed_ssldata(sock.recv(1)) == ([], [])
+        yield pipe, sock
+
+
+def test_a_write_waits_for_the_rest_of_a_message(in_small_records, client_kind):
+    with in_the_middle_of_a_message(in_small_records, client_kind) as (pipe, sock):
         assert pipe.feed_appdata(b'hello\n') == ([], 0)
         assert pipe.need_ssldata
         while True:
@@ -128,6 +160,17 @@ def test_a_write_waits_for_the_rest_of_a_message(in_small_records, client_kind):
         while not heard:
             heard = pipe.feed_ssldata(sock.recv(1))[1]
         assert heard == [b'olleh\n']
+
+
+def test_so_does_the_end(in_small_records, client_kind):
+    with in_the_middle_of_a_message(in_small_records, client_kind) as (pipe, sock):
+        ended = []
+        assert pipe.shutdown(lambda: ended.append(True)) == []
+        while not (records := pipe.feed_ssldata(sock.recv(1))[0]):
+            assert not ended
+        sock.sendall(b''.join(records))
+        while not ended:
+            pipe.feed_ssldata(sock.recv(1))
 
 
 @contextlib.contextmanager

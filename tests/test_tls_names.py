@@ -249,7 +249,10 @@ def test_names_in_other_scripts_are_encoded_by_idna_2008_if_there_is_the_package
 
 
 @pytest.mark.parametrize('installed', [True, False])
-@pytest.mark.parametrize('name', ['\xfc..example', '\xfc' * 70])
+@pytest.mark.parametrize(
+    'name',
+    ['\xfc..example', '\xfc' * 70, 'a\u2100.example', '\uff20b', 'b\uff1a80', '\uff05\uff10\uff10'],
+)
 def test_what_cannot_be_encoded_is_no_name(installed, name, monkeypatch):
     if not installed:
         monkeypatch.setitem(sys.modules, 'idna', None)

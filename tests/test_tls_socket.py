@@ -16,7 +16,7 @@ from certificates import (
 from dbservers import free_port, program, running
 from tlsserving import KINDS, echo, half_close, serving
 
-from gruvi_cffi import blocking, limits, sleep, spawn
+from gruvi_cffi import Event, Queue, blocking, limits, sleep, spawn
 from gruvi_cffi.errors import CertificateError, TlsTruncated
 from gruvi_cffi.http import HttpServer
 from gruvi_cffi.socket import Socket, create_connection, create_server, socketpair
@@ -234,6 +234,48 @@ def test_a_write_that_timed_out_is_gone_on_with(client_kind):
     assert received[: sent + 1000] == data[:1000] * (sent // 1000 + 1)
     server.close()
     client.close()
+
+
+def test_of_a_send_that_raises_nothing_is_sent(client_kind):
+    one, other = socketpair()
+    accepted = spawn(one.wrap, server_context(), True)
+    client = other.wrap(client_context(client_kind), server_hostname='localhost')
+    server = accepted.result()
+    data = os.urandom(100_000)
+    sent = b''
+    client.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        while True:
+            sent += data[: client.send(data)]
+    client.settimeout(10)
+    finishing = spawn(client.sendall, b'end')
+    received = b''
+    while not received.endswith(b'end'):
+        received += server.recv(65536)
+    assert received == sent + b'end'
+    finishing.result()
+    server.close()
+    client.close()
+
+
+def test_what_was_sent_before_a_close_comes_though_tickets_were_not_read(client_kind):
+    begun, go_on, received = Event(), Event(), Queue()
+    data = os.urandom(300_000)
+
+    def handler(stream, transport, protocol):
+        assert stream.read(1) == data[:1]
+        begun.set()  # and the tickets have left before
+        go_on.wait()
+        received.put(stream.read())
+
+    with serving(handler, server_context()) as address:
+        plain = create_connection(address[:2], 10)
+        sock = plain.wrap(client_context(client_kind), server_hostname='localhost')
+        sock.sendall(data)
+        begun.wait(timeout=10)
+        sock.close()
+        go_on.set()
+        assert received.get(timeout=10) == data[1:]
 
 
 # Clients of others.

@@ -100,7 +100,8 @@ class EngineContext:
     def set_verify(self, verify: int) -> None:
         lib.gv_tls_ctx_verify(self._ptr, verify)
 
-    def set_alpn(self, protocols: bytes) -> None:
+    def set_alpn(self, names: list[bytes]) -> None:
+        protocols = b''.join(bytes([len(name)]) + name for name in names)
         code = lib.gv_tls_ctx_alpn(self._ptr, protocols, len(protocols))
         self._check(code, 'offer protocols')
 
@@ -217,13 +218,15 @@ class TlsEngine:
             raise self.error()
         return max(0, size)
 
-    def shutdown(self) -> None:
-        """Say close_notify.
+    def shutdown(self) -> bool:
+        """Say close_notify; False: not yet, a message of the peer's has come in part.
 
         :raises TlsError: it has failed.
         """
-        if lib.gv_tls_shutdown(self._ptr) == lib.GV_TLS_ERROR:
+        result = lib.gv_tls_shutdown(self._ptr)
+        if result == lib.GV_TLS_ERROR:
             raise self.error()
+        return bool(result == lib.GV_TLS_OK)
 
     def error(self) -> TlsError:
         """Return why it has failed."""

@@ -15,6 +15,7 @@ from .._native.tls import ASKED, DONE, ENDED, FAILED, HELLO, SECURED, TICKETS
 from ..errors import TlsError, TransportError
 
 _PIECE = 65536  # bytes of a large write that are copied and encrypted at a time
+_ANSWERS = 65536  # bytes that reading may write, such as to key updates, while nothing leaves
 _EAGAIN = -1  # any negative result of put() makes the transport call write()
 
 
@@ -35,6 +36,7 @@ class PipedHandle:
         self._linger = linger
         self._waiting: list[bytes] = []  # to be encrypted, once the engine can
         self._waiting_size = 0
+        self._answered = 0
         self._low = self._high = 2**62
         self._secured = self._asked = self._failed = False
         self._reading = True
@@ -67,7 +69,7 @@ class PipedHandle:
         try:
             if self._secured or self._shake_hands():
                 starved = self._deliver()
-                if self._waiting:
+                if self._waiting or (self._shutting and not self._ended):
                     self._send_waiting()
             else:
                 starved = not self._asked
@@ -99,13 +101,28 @@ class PipedHandle:
         data: bytes | None = b''
         # What comes while it closes is for nobody, and behind the peer's end nothing comes.
         while data is not None and (self._reading or self.closed) and not self._peer_ended:
-            data = self.engine.read()
+            try:
+                data = self.engine.read()
+            finally:
+                self._answer()  # also an alert
             if data:
                 self.on_data(data)
             elif data is not None:
                 self._end_reached()
-        self._send()
         return data is None
+
+    def _answer(self) -> None:
+        """Send what reading has made the engine say, unless that only piles up."""
+        data = self.engine.take()
+        if not data or self.below.closed:
+            return
+        if not self.below.write_queue_size:
+            self._answered = 0
+        self._answered += len(data)
+        if self._answered > _ANSWERS:
+            self.handle_error(TlsError('too many messages whose answers are not taken'))
+        else:
+            self.below.write(data)
 
     def _end_reached(self) -> None:
         self._peer_ended = True
@@ -203,13 +220,13 @@ class PipedHandle:
         self._shutting = True
         if not self._secured or self._failed or self._ended or self._waiting:
             return
-        self._ended = True
         try:
-            self.engine.shutdown()
+            self._ended = self.engine.shutdown()
         except TlsError as error:
+            self._ended = True
             self._fail(error)
         self._send()
-        if self._peer_ended and not self.closed:
+        if self._ended and self._peer_ended and not self.closed:
             self.owner.handle_tls(ENDED)
 
     def stop_tls(self) -> None:

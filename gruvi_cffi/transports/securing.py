@@ -119,6 +119,8 @@ class TlsLayer:
     def closed(self) -> None:
         """The connection is closed."""
         self.state = OVER
+        if self.below is not None:
+            self.below.closed()
         error = self.transport.error
         self.transport = None  # which still knows us: so the engine is freed without the collector
         self._say(error or TransportError('closed during the TLS handshake'))

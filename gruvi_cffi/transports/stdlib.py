@@ -82,14 +82,17 @@ class StdlibEngine:
         except ssl.SSLError as error:
             raise self._fail(_translated(error)) from None
 
-    def shutdown(self) -> None:
+    def shutdown(self) -> bool:
         try:
             self.object.unwrap()
         except (ssl.SSLWantReadError, ssl.SSLSyscallError, ssl.SSLZeroReturnError):
             pass
         except ssl.SSLError as error:
+            if error.reason == 'SHUTDOWN_WHILE_IN_INIT':  # by a message that has come in part
+                return False
             if error.reason != 'APPLICATION_DATA_AFTER_CLOSE_NOTIFY':
                 raise self._fail(_translated(error)) from None
+        return True
 
     def error(self) -> TlsError:
         return self._error or TlsError('TLS has failed')

@@ -84,6 +84,27 @@ static void key_updates_with_data_are_not(void) {
     close_contexts();
 }
 
+static void answers_that_are_not_taken_are(void) {
+    pair both;
+    int64_t said = 1;
+    int count = 0;
+
+    open_contexts(TLS_1_3);
+    both = couple(client, server);
+    connect_both(&both, WHOLE);
+    while (said == 1 && count < 10000) {
+        update_keys(both.client, SSL_KEY_UPDATE_REQUESTED);
+        CHECK_EQ(gv_tls_write(both.client, "x", 1), 1);
+        pass_on(both.client, both.server, WHOLE, stand);
+        said = read_one(both.server);
+        count++;
+    }
+    CHECK(gv_tls_out(both.server) < 2 * GV_TLS_ANSWERS);
+    check_failed(both.server, GV_TLS_PROTOCOL, "too many messages whose answers are not taken");
+    part(&both);
+    close_contexts();
+}
+
 static void tickets_are_bounded(void) {
     pair both;
     int64_t said = 0;
@@ -206,6 +227,7 @@ int main(void) {
     ours = make_certificate(1, "localhost");
     key_updates_without_data_are_bounded();
     key_updates_with_data_are_not();
+    answers_that_are_not_taken_are();
     tickets_are_bounded();
     hello_requests_are_bounded();
     a_handshake_that_does_not_end_is_bounded();
