@@ -99,6 +99,7 @@ struct gv_loop {
     gv_handle *first_dirty;
     gv_handle *last_dirty;
     char *datagrams;         /* what is read of them at once, see udp.c; NULL before the first */
+    unsigned warm;           /* connections; see tls_warm.h */
     char *records;           /* what is read of TLS, or is to be written; see tls_stream.c */
     struct gv_chunk *chunks; /* spare ones of GV_CHUNK_SIZE, see outqueue.h */
     unsigned chunk_count;

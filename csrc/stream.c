@@ -1,5 +1,6 @@
 #include "csrc/passing.h"
 #include "csrc/tls_stream.h"
+#include "csrc/tls_warm.h"
 #include "csrc/tty.h"
 
 #include <fcntl.h>
@@ -82,6 +83,8 @@ static void expired(gv_handle *handle, uint64_t now) {
         deadline->write_timeout = 0;
         report_timeout(stream, GV_DEADLINE_WRITE);
     }
+    if (!handle->shut && now >= gv_tls_warm_until(stream))
+        gv_tls_cool_down(stream);
     if (!handle->shut)
         gv_stream_arm(stream);
 }
@@ -93,6 +96,7 @@ void gv_stream_arm(gv_stream *stream) {
 
     at = sooner(at, check_read(stream, now));
     at = sooner(at, check_write(stream, now));
+    at = sooner(at, gv_tls_warm_until(stream));
     gv_wheel_put(&loop->wheel, &stream->handle.deadline, at);
 }
 

@@ -276,6 +276,15 @@ void gv_tls_lend(gv_tls *tls, const char *data, size_t len) {
     tls->lent_len = len;
 }
 
+void gv_tls_keep_memory(gv_tls *tls, bool keep) {
+    if (keep) {
+        SSL_clear_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
+    } else {
+        SSL_set_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
+        SSL_free_buffers(tls->ssl); /* but if a record is there in part: then with its end */
+    }
+}
+
 int gv_tls_keep(gv_tls *tls) {
     size_t len = tls->lent_len;
 

@@ -124,6 +124,9 @@ struct gv_tls {
     bool fresh; /* `session` is new since it was asked for */
 };
 
+/* Keep the memory for records between two of them; a new engine gives it back each time. */
+void gv_tls_keep_memory(gv_tls *tls, bool keep);
+
 /* Feed without a copy: until gv_tls_keep(), which copies what was not read. */
 void gv_tls_lend(gv_tls *tls, const char *data, size_t len);
 int gv_tls_keep(gv_tls *tls);

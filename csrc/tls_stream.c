@@ -1,20 +1,9 @@
 #include "csrc/tls_stream.h"
 
+#include "csrc/tls_warm.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-struct gv_tls_layer {
-    gv_tls *tls;
-    gv_outqueue plain; /* what is to be encrypted */
-    uint32_t linger;   /* ms */
-    bool secured;
-    bool asked;     /* Python has to say how to go on */
-    bool failed;    /* there is no TLS any more */
-    bool shutdown;  /* close_notify is to follow what is queued */
-    bool said;      /* ... and has been sent */
-    bool lingering; /* nothing is left but to wait for the peer */
-    bool told;      /* that there are tickets */
-};
 
 static void report(gv_stream *stream, gv_tls_event event) {
     gv_ring_report_tls(&stream->handle.loop->ring, &stream->handle.source, (int) event);
@@ -268,8 +257,10 @@ void gv_tls_stream_got(gv_stream *stream, size_t len) {
     gv_tls_lend(layer->tls, stream->handle.loop->records, len);
     if (!layer->secured)
         shake_hands(stream);
-    if (layer->secured && !layer->failed)
+    if (layer->secured && !layer->failed) {
         deliver(stream);
+        gv_tls_warm_up(stream);
+    }
     if (gv_tls_keep(layer->tls) < 0)
         fail(stream);
     send_if_idle(stream);
@@ -329,6 +320,7 @@ bool gv_tls_stream_lingers(const gv_stream *stream) {
 
 void gv_tls_stream_drop(gv_stream *stream) {
     drop_plain(stream);
+    gv_tls_cool_down(stream);
     free(stream->tls);
     stream->tls = NULL;
 }

@@ -39,6 +39,21 @@ int gv_stream_tls_stop(gv_loop *loop, int64_t id);
 
 enum { GV_TLS_SCRATCH = GV_READ_FAIR, GV_TLS_AHEAD = 65536 };
 
+struct gv_tls_layer {
+    gv_tls *tls;
+    gv_outqueue plain; /* what is to be encrypted */
+    uint32_t linger;   /* ms */
+    bool secured;
+    bool asked;     /* Python has to say how to go on */
+    bool failed;    /* there is no TLS any more */
+    bool shutdown;  /* close_notify is to follow what is queued */
+    bool said;      /* ... and has been sent */
+    bool lingering; /* nothing is left but to wait for the peer */
+    bool warm;      /* the engine keeps its memory; see tls_warm.h */
+    uint8_t reads;  /* since it did the last time, up to GV_TLS_WARM_READS */
+    bool told;      /* that there are tickets */
+};
+
 /* For the stream. */
 
 /* How many bytes are not encrypted yet. */

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
-from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, Optional
 
@@ -76,7 +75,7 @@ class Fiber(BareFiber):
             self._name = name
         self.carrier = None
         self.context = None
-        self.started: Optional[float] = None  # when, in seconds of hub.time()
+        self.started: Optional[float] = None  # in which turn, in seconds of hub.time()
         self._call: Any = (target, args, kwargs, copy_context())
         self._state = _NEW
         self.done = False  # True once it needs no start any more
@@ -118,7 +117,9 @@ class Fiber(BareFiber):
         if hub.gone:
             hub.check()
         self._state = _QUEUED
-        hub.make_ready(self)
+        hub.enqueue(self)  # this is make_ready(), without the call of it
+        if hub._poller.waiting:
+            hub._poller.wake()
 
     def start_next(self) -> None:
         """Let it run in this turn, right behind the calling fiber, which is of the same hub.
@@ -237,7 +238,7 @@ class Fiber(BareFiber):
         """Lease *carrier*, on which it is to run next."""
         hub = self._hub
         hub.fibers.add(self)
-        self.started = monotonic()
+        self.started = hub.now
         carrier.fiber = self
         carrier.gr_context = self._call[3]
         self._state = _RUNNING

@@ -1,5 +1,6 @@
 """Heads whose fields came before are answered just as those that are new."""
 
+import contextlib
 import gc
 
 import pytest
@@ -8,7 +9,7 @@ from httppeer import LAST, Peer, get, split
 from gruvi_cffi import blocking, limits
 from gruvi_cffi.http import HttpOptions
 
-TIMES = 4  # from the third on, fields are known
+TIMES = 7  # from the third on, fields are known; from the fifth on, the whole head
 
 SHOWN = ('REQUEST_', 'PATH_', 'QUERY_', 'SERVER_PROTOCOL', 'HTTP_', 'CONTENT_')
 
@@ -229,8 +230,28 @@ def test_long_names_are_not_remembered(serve):
 
 def test_not_all_is_remembered(serve):
     count = 2 * limits.HTTP_KNOWN_HEADS
-    requests = [get(b'/%d' % n, b'X-Number: %d\r\n' % n) for n in range(count) for _ in range(3)]
+    heads = [get(b'/%d' % n, b'X-Number: %d\r\n' % n) for n in range(count)]
+    requests = [head for head in heads for _ in range(TIMES)]
     told = answers(serve(tell), *requests)
     assert len({body for _, body in told}) == count
     names = [type(each).__name__ for each in gc.get_objects()]
     assert 0 < names.count('KnownFields') <= 2 * limits.HTTP_KNOWN_HEADS
+    assert 0 < names.count('Template') <= 2 * limits.HTTP_KNOWN_HEADS
+
+
+def test_each_connection_to_each_server_has_its_own_environ(serve):
+    def tell_ends(environ, start_response):
+        start_response('200 OK', [('X-Path', environ['PATH_INFO'])])
+        told = environ['SERVER_PORT'], environ['REMOTE_PORT'], environ['gruvi.peername'][1]
+        environ.clear()
+        return [repr(told).encode()]
+
+    request = get(b'/', b'X-A: b\r\n')
+    servers = [serve(tell_ends) for _ in range(2)]
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(server)) for server in servers for _ in range(2)]
+        for _ in range(TIMES):
+            for peer in peers:
+                port = peer.socket.getsockname()[1]
+                expected = str(peer.socket.getpeername()[1]), str(port), port
+                assert answer(peer, request)[1] == repr(expected).encode()

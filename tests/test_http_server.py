@@ -4,6 +4,8 @@ import socket
 import sys
 import threading
 from contextvars import ContextVar
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from wsgiref.validate import validator
 
 import pytest
@@ -23,6 +25,20 @@ def test_a_request_is_answered(serve):
     assert fields['Server'].startswith('gruvi_cffi/')
     assert fields['Date'].endswith(' GMT')
     assert set(fields) == {'Content-Type', 'Content-Length', 'Connection', 'Server', 'Date'}
+
+
+def test_the_date_of_a_kept_connection_is_that_of_now(serve):
+    dates = []
+    with Peer(serve(hello)) as peer:
+        while len(dates) < 3:  # it is another one each second
+            peer.send(get())
+            _, fields, _ = split(peer.read_until(b'World!'))
+            said = parsedate_to_datetime(fields['Date'])
+            assert abs((datetime.now(timezone.utc) - said).total_seconds()) < 2.5
+            if said not in dates:
+                dates.append(said)
+            sleep(0.02)
+    assert dates == sorted(dates)
 
 
 def test_a_connection_is_kept(serve):

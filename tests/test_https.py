@@ -145,6 +145,27 @@ def test_alpn_says_http_1_1():
     assert seen == ['http/1.1']
 
 
+def test_each_connection_has_its_own_environ_however_often_it_asks():
+    def app(environ, start_response):
+        start_response('200 OK', [])
+        tls = environ['gruvi.tls']
+        return [f'{environ["SSL_PROTOCOL"]} {tls.version()} {environ["wsgi.url_scheme"]}'.encode()]
+
+    versions = {'TLSv1.2': ssl.TLSVersion.TLSv1_2, 'TLSv1.3': ssl.TLSVersion.TLSv1_3}
+    clients = {name: HttpClient() for name in versions}
+    with serving(app) as port:
+        for version, client in clients.items():
+            context = client_context()
+            context.maximum_version = versions[version]
+            client.connect(('localhost', port), ssl=context)
+        for _ in range(7):  # the head is known as a whole by then
+            for version, client in clients.items():
+                client.request('GET', '/')
+                assert client.getresponse().body.read().decode() == f'{version} {version} https'
+        for client in clients.values():
+            client.close()
+
+
 @pytest.mark.parametrize('method', ['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS', 'PATCH', 'CONNECT'])
 def test_plain_http_gets_a_400_that_says_why(server_kind, method):
     with serving(context=server_context(server_kind)) as port:

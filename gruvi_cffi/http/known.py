@@ -13,7 +13,7 @@ good head.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Optional
+from typing import Any, Optional
 
 from .. import limits
 from .._native import http as engine
@@ -47,26 +47,51 @@ class KnownFields:
         self.environ = add_fields({}, iter(parts))
 
 
+class Template:
+    """What requests with the same head have in common. *made* is of whoever has use for it."""
+
+    __slots__ = ('made',)
+
+    def __init__(self) -> None:
+        self.made: tuple[Any, Any] = None, None
+
+
+# Both, and if they have come together before, what they were on the wire. It is made for many a
+# request, so it is what costs the least.
+KnownHead = tuple[bytes, KnownLine, KnownFields, Optional[Template]]
+
+NO_HEAD: KnownHead = b'', KnownLine('', ''), KnownFields([]), None
+
+
 class KnownHeads:
     """Those that are within *limit*."""
 
     def __init__(self, limit: HttpLimits) -> None:
-        self.longest = min(limits.HTTP_KNOWN_HEAD, limit.head)  # head, in bytes
+        self._longest = min(limits.HTTP_KNOWN_HEAD, limit.head)  # head, in bytes
         self._longest_line = min(limits.HTTP_KNOWN_HEAD, limit.line)
+        self._heads: dict[bytes, KnownHead] = {}  # whole ones, whose line has come before
         self._lines: dict[bytes, KnownLine] = {}
         self._fields: dict[bytes, KnownFields] = {}
         self._seen: set[bytes] = set()  # once; most of them will not come again
 
-    def find(self, text: bytes, rest: bytes) -> Optional[tuple[KnownLine, KnownFields]]:
-        """Return what a head is made of whose first line is *text*, if all of *rest* is known.
-
-        It is not longer than ``longest``.
-        """
+    def find(self, data: bytes) -> Optional[KnownHead]:
+        """Return what *data* is made of, if it is a known head."""
+        if len(data) > self._longest:
+            return None
+        text, _, rest = data.partition(b'\r\n')
         fields = self._fields.get(rest)
         if fields is None:
             return None
-        line = self._lines.get(text) or self._look_at(text)
-        return None if line is None else (line, fields)
+        line = self._lines.get(text)
+        if line is None:
+            line = self._look_at(text)
+            return None if line is None else (b'', line, fields, None)
+        head = self._heads.get(data)
+        if head is None:
+            if len(self._heads) >= limits.HTTP_KNOWN_HEADS:
+                self._heads.clear()
+            head = self._heads[data] = data, line, fields, Template()
+        return head
 
     def _look_at(self, text: bytes) -> Optional[KnownLine]:
         method = engine.method_of_line(text) if len(text) <= self._longest_line else 0
@@ -78,10 +103,11 @@ class KnownHeads:
         self._lines[text] = line
         return line
 
-    def learn(self, text: bytes, rest: bytes, parts: list[str], flags: int) -> None:
+    def learn(self, data: bytes, parts: list[str], flags: int) -> None:
         """Have seen a head without a body, which the engine has taken apart."""
-        if flags & ~engine.HEAD_METHOD != _PLAIN:
+        if flags & ~engine.HEAD_METHOD != _PLAIN or len(data) > self._longest:
             return
+        text, _, rest = data.partition(b'\r\n')
         if not text.endswith(_VERSION):  # it may be one of the empty lines before a request
             return
         if rest not in self._seen:

@@ -14,7 +14,7 @@ from ..streambuffer import Size, StreamBuffer
 from ..wire.http_fields import parse_content_type
 from ..wire.http_forwarded import Forwarded
 from ..wire.http_url import ParsedUrl, parse_url
-from .known import KnownFields, KnownLine
+from .known import KnownHead
 
 REQUEST, RESPONSE = range(2)
 
@@ -118,7 +118,7 @@ class HttpMessage:
         flags: int,
         length: int,
         source: Any = None,
-        known: Optional[tuple[KnownLine, KnownFields]] = None,
+        known: Optional[KnownHead] = None,
     ) -> None:
         self._parts = parts
         self.known = known  # what it is made of, if that is known and *parts* is None
@@ -142,7 +142,7 @@ class HttpMessage:
         """Method and target, or status and reason; then names and values."""
         if self._parts is None:
             assert self.known is not None
-            line, fields = self.known
+            _, line, fields, _ = self.known
             self._parts = [line.method, line.target, *fields.parts]
         return self._parts
 

@@ -7,7 +7,6 @@ start() ---> send()                       all of it at once
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from time import time
 from typing import Any, NoReturn, Optional
 
 from .._native import http as engine
@@ -29,7 +28,6 @@ _NOT_IN_TRAILERS = frozenset({
 })  # fmt: skip
 
 _GOES_ON = engine.MINOR | engine.KEEP_ALIVE
-_PLAIN = _GOES_ON | engine.HEAD_METHOD
 
 _CACHED = 1000  # heads that are kept; most applications send the same few
 _CACHED_HEAD = 1000  # characters
@@ -38,7 +36,7 @@ _CACHED_HEAD = 1000  # characters
 class _Head:
     """What there is to know of a status and headers, which many responses have in common."""
 
-    __slots__ = ('_made', 'bodyless', 'has_date', 'length', 'special', 'status', 'text', 'trailers')
+    __slots__ = ('bodyless', 'has_date', 'length', 'made', 'special', 'status', 'text', 'trailers')
 
     def __init__(
         self,
@@ -56,16 +54,20 @@ class _Head:
         self.bodyless = bodyless  # there can be no body
         self.trailers = trailers  # names of those that were announced
         self.special = bodyless or bool(trailers) or not text
-        self._made = 0, 0, b''  # the second and the size that framed() was last called for, and how
+        # The second and the size that frame() was last called for, and what it has returned.
+        self.made = 0, 0, b''
 
-    def framed(self, size: int) -> bytes:
-        """Return the head before a body of *size* bytes, where the connection goes on."""
-        second = int(time())
-        made_at, made_for, made = self._made
-        if made_for != size or made_at != second:
-            text = self.text if self.has_date else self.text + date_line()
-            made = f'{text}Content-Length: {size}\r\n\r\n'.encode('latin-1')
-            self._made = second, size, made
+    def frame(self, size: int, second: int) -> bytes:
+        """Return the head before a body of *size* bytes, where the connection goes on.
+
+        It is empty if *size* does not fit, or there is more to say. *second* is that of the hub:
+        the date is right for as long.
+        """
+        if not size or self.special or self.length not in (None, size):
+            return b''
+        text = self.text if self.has_date else self.text + date_line()
+        made = f'{text}Content-Length: {size}\r\n\r\n'.encode('latin-1')
+        self.made = second, size, made
         return made
 
 
@@ -242,17 +244,23 @@ class Response:
 
     def send_now(self, body: bytes) -> None:
         """Do what ``send()`` does, for who runs in the fiber of the request anyway."""
-        message, protocol, head, size = self._message, self._protocol, self._head, len(body)
+        head, message, protocol = self._head, self._message, self._protocol
+        size = len(body)
+        at, fits, made = head.made
+        second = protocol.hub.second
+        if fits != size or at != second:
+            made = head.frame(size, second)
         if (
-            size
-            and (head.length is None or head.length == size)
+            made
+            and message.flags == _GOES_ON
             and message.complete
-            and message.flags & _PLAIN == _GOES_ON
-            and not (head.special or protocol.closing or self.sent)
+            and not (protocol.closing or self.sent)
         ):  # as it mostly is
             self.sent = self.ended = True
             self.size = size
-            self._write(head.framed(size) + body)
+            protocol.transport.write(made + body)
+            if protocol.writing_paused:
+                protocol.writer.drain()
             return
         if self.sent or not size or head.trailers:
             self.write(body)

@@ -12,34 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from http import HTTPStatus
 from time import monotonic
 from typing import Any, Optional
 
 from .. import limits
 from .._native import http as engine
-from ..errors import TransportError
 from ..fibers import Fiber, spawn
-from ..logging import get_logger
+from ..hub import get_hub
 from ..switchpoints import assert_no_switchpoints
 from ..transports import DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE
-from .errors import HttpError, MessageError, MessageTooLarge, MessageTruncated
+from .answering import Answered, AnsweringConnection
+from .errors import HttpError, MessageTruncated
 from .httpoptions import HttpOptions
-from .known import known_heads
+from .known import NO_HEAD, known_heads
 from .message import REQUEST, BodyBuffer, HttpMessage
-from .response import Response
-from .timed import LOOK, TimedConnection
-
-_log = get_logger()
+from .timed import LOOK
 
 _HEAD, _END = engine.HEAD, engine.END
 _WHOLE = [engine.HEAD, engine.DATA, engine.END]
 
 Handler = Callable[[HttpMessage, Any, Any], object]
-Answered = Callable[[HttpMessage, Optional[Response], Any, float], object]
 
 
-class HttpServerProtocol(TimedConnection):
+class HttpServerProtocol(AnsweringConnection):
     """Answers the requests of a connection with *handler*.
 
     It is called as ``handler(message, transport, protocol)``, and writes through ``writer``, or a
@@ -48,8 +43,8 @@ class HttpServerProtocol(TimedConnection):
     """
 
     __slots__ = (
-        '_answered', '_begun', '_context', '_engine', '_fiber', '_handler', '_held_heads',
-        '_in_engine', '_known', '_peer', '_response', '_to_continue', 'data',
+        '_context', '_engine', '_fiber', '_handler', '_held_heads', '_in_engine', '_known', '_last',
+        'data', 'hub',
     )  # fmt: skip
 
     def __init__(
@@ -58,35 +53,18 @@ class HttpServerProtocol(TimedConnection):
         options: HttpOptions | None = None,
         answered: Answered | None = None,
     ) -> None:
-        super().__init__(options or HttpOptions())
+        super().__init__(options or HttpOptions(), answered)
         self._handler = handler
-        self._answered = answered
-        self._begun = 0.0  # when the request came, in seconds, if that is asked for
         limit = self._options.of_messages()
         self._engine = engine.HttpEngine(False, limit)
         self._in_engine = False  # the engine has begun with the next request
         self._known = known_heads(limit)
-        self._response: Optional[Response] = None  # to the message
+        self._last = NO_HEAD  # that came, of those
+        self.hub = get_hub()
         self._fiber: Optional[Fiber] = None
         self._context: Optional[Context] = None  # in which came what is held
         self._held_heads = 0
-        self._to_continue = False  # the client waits for a 100
-        self._peer: Any = None
         self.data: Any = None  # for the handler
-
-    @property
-    def peer(self) -> Any:
-        """The address of the client, that before a proxy if that has told it."""
-        return self._peer or self.transport.get_extra_info('peername')
-
-    @peer.setter
-    def peer(self, address: Any) -> None:
-        self._peer = address
-
-    @property
-    def write_timeout(self) -> float | None:
-        """Seconds in which the client has to take something."""
-        return self._options.write_timeout
 
     # What the transport calls.
 
@@ -97,22 +75,24 @@ class HttpServerProtocol(TimedConnection):
                 self._hold(data)
             else:
                 self._parse(data, spawn)
-        elif self._in_engine or self.closing or len(data) > self._known.longest:
+        elif self._in_engine or self.closing:
             if not self._lingering:
                 self._parse(data, spawn)
         else:
-            line, _, rest = data.partition(b'\r\n')
-            known = self._known.find(line, rest)
-            if known is None:
-                self._parse(data, spawn)
-                self._learn(line, rest)
-                return
+            head = self._last
+            if data != head[0]:
+                found = self._known.find(data)
+                if found is None:
+                    self._parse(data, spawn)
+                    self._learn(data)
+                    return
+                self._last = head = found
             # As it mostly is.
-            self._message = message = HttpMessage(REQUEST, None, known[0].flags, 0, self, known)
+            self._message = message = HttpMessage(REQUEST, None, head[1].flags, 0, self, head)
             message.complete = True
             if self._answered is not None:
                 self._begun = monotonic()
-            self._fiber = fiber = Fiber(self._serve, (message,))
+            self._fiber = fiber = Fiber(self._serve, (message,), None, None, self.hub)
             fiber.start()
 
     def eof_received(self) -> bool:
@@ -213,12 +193,12 @@ class HttpServerProtocol(TimedConnection):
         self._fiber = start(self._serve, message)
         return message
 
-    def _learn(self, line: bytes, rest: bytes) -> None:
+    def _learn(self, data: bytes) -> None:
         """Remember what has just come, if it was a head and nothing else."""
         message = self._message
         if message is None or message.length or self._held or not message.complete:
             return
-        self._known.learn(line, rest, message.parts, message.flags)
+        self._known.learn(data, message.parts, message.flags)
 
     def _feed_body(self, data: bytes) -> None:
         self._to_continue = False
@@ -270,19 +250,6 @@ class HttpServerProtocol(TimedConnection):
 
     # Answering them.
 
-    def goes_on(self, message: HttpMessage) -> bool:
-        """Return whether the connection is kept behind the answer to *message*."""
-        if not message.complete and (
-            self._to_continue or message.length - self._body_seen > limits.HTTP_DRAIN
-        ):
-            self.closing = True  # rather than to wait for a body that nobody has read by now
-        return not self.closing
-
-    def respond(self, message: HttpMessage) -> Response:
-        """Return what answers *message*."""
-        self._response = response = Response(message, self)
-        return response
-
     def _serve(self, message: HttpMessage) -> None:
         try:
             self._handler(message, self.transport, self)
@@ -327,19 +294,19 @@ class HttpServerProtocol(TimedConnection):
         if self._answered is not None:
             self._tell_answered(message)
         self._response = self._fiber = None
-        if self.closing or self.transport.is_closing():
+        if self.closing:
             self._linger()
             return
         self._message = None
         self._finished = monotonic()
-        if self._held:
+        if self._held and not self.transport.is_closing():
             held, self._held = self._held, b''
             if self._paused:
                 self._paused = False
                 self.transport.set_deadline(DEADLINE_TOTAL, None)
                 self.transport.resume_reading()
             self._parse(held, self._spawn_next)
-        if self._eof:
+        if self._eof and not self.transport.is_closing():
             self._end_behind_eof()
 
     def _spawn_next(self, func: Callable[..., object], *args: Any) -> Fiber:
@@ -358,17 +325,6 @@ class HttpServerProtocol(TimedConnection):
         elif not self._message.complete:
             self._read_events(self._engine.eof(), b'')
 
-    def _tell_answered(self, message: HttpMessage) -> None:
-        """Tell the log what was answered, or what there is of it."""
-        if self._answered is None:
-            return
-        seconds = monotonic() - self._begun
-        said = message.forwarded
-        peer = self.peer if said is None else (said.address, said.port)
-        response = self._response
-        is_sent = response is not None and response.sent
-        self._answered(message, response if is_sent else None, peer, seconds)
-
     def _skip_body(self, message: HttpMessage) -> None:
         """Read what the handler has left of the body, or give up the connection."""
         buffer = message.buffer
@@ -379,54 +335,3 @@ class HttpServerProtocol(TimedConnection):
         while not message.complete and left > 0:
             left -= len(buffer.read_chunk())
         self.closing = self.closing or not message.complete
-
-    def _fail(self, message: HttpMessage, error: Exception) -> None:
-        """The handler has raised *error*: say so, if it said nothing yet, and close."""
-        lost = self._handed or self.transport.is_closing()
-        status = error.status if isinstance(error, HttpError) else 500
-        if status < 500 or (lost and isinstance(error, (TransportError, HttpError))):
-            _log.debug('{} {} has failed: {}', message.method, message.url, error)
-        else:
-            _log.exception('the handler of {} {} has failed', message.method, message.url)
-        response = self._response
-        is_sent = response is not None and response.sent
-        if not lost and not is_sent:
-            self._answer(status, message)
-        if not self._handed:
-            self._tell_answered(message)
-        if lost:
-            return
-        if is_sent and response is not None and not response.ended:
-            self.transport.close()  # behind what was sent, and without its end
-        else:
-            self._linger()
-
-    def _refuse(self, status: int, why: str) -> None:
-        """What the client sends is no HTTP, or not within the limits."""
-        self.closing = True
-        message = self._message
-        if message is not None and message.buffer is not None:
-            error = MessageTruncated if self._eof else MessageError
-            message.buffer.discard((MessageTooLarge if status == 413 else error)(why, status))
-            return
-        _log.debug('a request was refused with {}: {}', status, why)
-        if message is None:  # there is no more of it than what was refused
-            message = HttpMessage(REQUEST, ['-', '-'], engine.MINOR, 0)
-            self._begun = monotonic()
-        if not self._eof:
-            self._answer(status, message)
-            self._tell_answered(message)
-        self._linger()
-
-    def _answer(self, status: int, message: HttpMessage) -> None:
-        self.closing = True
-        try:
-            reason = HTTPStatus(status).phrase
-        except ValueError:
-            reason = 'Error'
-        self._response = response = Response(message, self)
-        response.start(f'{status} {reason}', [('Content-Type', 'text/plain')])
-        body = f'{reason}\n'.encode()
-        head = response._finish_head(len(body))
-        response.size = len(body)
-        self.transport.write(head if response.bodyless else head + body)

@@ -59,18 +59,26 @@ class WsgiAdapter:
         protocol._response = response = _WsgiResponse(message, protocol)
         base, peer = protocol.data
         if message.known is None:
-            environ = {**base, **peer}
             parts = iter(message.parts)
-            add_line(environ, next(parts), next(parts), message.version)
+            environ = add_line({**base, **peer}, next(parts), next(parts), message.version)
             add_fields(environ, parts)
-        else:
-            line, fields = message.known
-            environ = {**base, **peer, **line.environ, **fields.environ}
+            whole = message.buffer is None
+            environ['wsgi.input'] = BytesIO(message.whole) if whole else message.body
+            if message.flags & _UPGRADE:
+                environ['gruvi.upgrade'] = response.upgrade
+        else:  # there is no body
+            _, line, fields, template = message.known
+            if template is None:
+                environ = {**base, **peer, **line.environ, **fields.environ}
+            else:
+                made_of, made = template.made  # at once: it may be another thread's, too
+                if made_of is not base:
+                    made = {**base, **line.environ, **fields.environ}
+                    template.made = base, made
+                environ = {**made, **peer}
+            environ['wsgi.input'] = BytesIO()
         if message.forwarded is not None:
             _tell_origin(environ, message.forwarded)
-        environ['wsgi.input'] = BytesIO(message.whole) if message.buffer is None else message.body
-        if message.flags & _UPGRADE:
-            environ['gruvi.upgrade'] = response.upgrade
         result = self._application(environ, response.start_response)
         if type(result) is list and len(result) == 1:
             (data,) = result  # as it mostly is; and a list has no close()
@@ -94,13 +102,16 @@ class WsgiAdapter:
         It is one for all that came to the same address, since an idle connection is to be small.
         """
         here = transport.get_extra_info('sockname')
-        if transport.tls is not None:
-            return {**self._base_environ(here, 'https'), **_tls_environ(transport.tls)}
-        base = self._bases.get(here)
+        tls = transport.tls
+        of_tls = None if tls is None else (tls.version(), *tls.cipher())
+        base = self._bases.get((here, of_tls))
         if base is None:
             if len(self._bases) >= _CACHED:
                 self._bases.clear()
-            base = self._bases[here] = self._base_environ(here, 'http')
+            base = self._base_environ(here, 'http' if of_tls is None else 'https')
+            if of_tls is not None:
+                base.update(_tls_environ(*of_tls))
+            self._bases[here, of_tls] = base
         return base
 
     def _base_environ(self, here: Any, scheme: str) -> Environ:
@@ -133,22 +144,24 @@ _OF_REQUEST = dict.fromkeys((
 def _peer_of(transport: Any, peer: Any) -> Environ:
     """Return the name of who is connected, and the address and the port of who asks."""
     address, port = (peer[0], str(peer[1])) if isinstance(peer, tuple) else ('', '')
-    return {
+    environ = {
         'gruvi.peername': transport.get_extra_info('peername'),
         'REMOTE_ADDR': address,
         'REMOTE_PORT': port,
     }
+    if transport.tls is not None:
+        environ['gruvi.tls'] = transport.tls
+    return environ
 
 
-def _tls_environ(tls: Any) -> Environ:
+def _tls_environ(version: str, cipher: str, _: str, bits: int) -> Environ:
     """Return what Apache's mod_ssl calls so, which applications look for."""
-    name, _, bits = tls.cipher()
     return {
         'HTTPS': 'on',
-        'SSL_PROTOCOL': tls.version(),
-        'SSL_CIPHER': name,
+        'SSL_PROTOCOL': version,
+        'SSL_CIPHER': cipher,
         'SSL_CIPHER_USEKEYSIZE': str(bits),
-        'gruvi.tls': tls,
+        'gruvi.tls': None,
     }
 
 

@@ -99,12 +99,13 @@ class Transport(SecurableTransport):
         :raises TransportError: not started, not for writing, closed, broken, or after
             ``write_eof()``; or *handle* is closed, or there is no descriptor left for it.
         """
-        size = -1
         if handle is not None:
             size = self._pass(data, handle)
-        elif type(data) is bytes and len(data) < LEND_SIZE and self._writable:
+        elif type(data) is bytes and self._writable and (size := len(data)) < LEND_SIZE:
             handle = self._handle
-            size = handle.put(handle.id, data, len(data))  # what mostly happens, in one call
+            size = handle.put(handle.id, data, size)  # what mostly happens, in one call
+        else:
+            size = -1
         if size < 0:
             size = self._write(data)
         if size > self._high and not self._writing_paused:
