@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
@@ -51,6 +52,27 @@ def test_the_descriptor_stays_with_the_transport(ground):
     del view
     theirs.send(b'spam')
     ground.until(lambda: protocol.received == b'spam')
+
+
+@pytest.mark.parametrize('timeout', [None, 5.0])
+def test_no_look_makes_the_transport_block(ground, timeout):
+    transport, _ = ground.start(Recorder())
+    view = transport.get_extra_info('socket')
+    looks = [
+        lambda: view.family, lambda: view.type, lambda: view.proto, view.getsockname,
+        view.getpeername, lambda: view.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+        lambda: view.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096),
+        lambda: view.dup().close(), lambda: transport.get_extra_info('unix_creds'),
+    ]  # fmt: skip
+    socket.setdefaulttimeout(timeout)
+    try:
+        for look in looks:
+            look()
+            assert not os.get_blocking(view.fileno())
+    finally:
+        socket.setdefaulttimeout(None)
+    with view.dup() as duplicate:
+        assert duplicate.gettimeout() == 0
 
 
 def test_a_duplicate_is_the_callers(ground):

@@ -28,6 +28,9 @@ class TransportSocket:
     def _borrowed(self) -> Iterator[socket.socket]:
         borrowed = socket.socket(fileno=self._handle.fileno())
         try:
+            # It waits as long as the default timeout says, and on PyPy the descriptor with it. So
+            # would a duplicate, which shares that: then the hub would stand still.
+            borrowed.setblocking(False)
             yield borrowed
         finally:
             borrowed.detach()
@@ -52,7 +55,10 @@ class TransportSocket:
         return -1 if self._handle.closed else self._handle.fileno()
 
     def dup(self) -> socket.socket:
-        """Return a socket of its own for the same connection; the caller closes it."""
+        """Return a socket of its own for the same connection; the caller closes it.
+
+        It does not block, since the transport's would, too, if it did.
+        """
         with self._borrowed() as borrowed:
             return borrowed.dup()
 
