@@ -85,7 +85,8 @@ class Hub:
         self.gone = ''  # why it cannot be used any more
         self._interrupts = Interrupts.install(self)
         self._pollers: Optional[Poller] = None
-        self._look_at_clock()
+        # When it polled last: for who need not know exactly, as a look costs as much as some calls.
+        self.now = monotonic()
 
     @property
     def poll(self) -> Poller:
@@ -362,7 +363,7 @@ class Hub:
             self._poll()
         finally:
             sections.pop(self.thread, None)
-        self._look_at_clock()
+        self.now = monotonic()
         if self.timers.heap or self.timers.new:
             self._run_timers()
         if rising:
@@ -372,11 +373,6 @@ class Hub:
         self._trimming = self.carriers.trim(len(self.fibers))
         if was_trimming and not self._trimming:
             self._visit_idle()
-
-    def _look_at_clock(self) -> None:
-        # For whoever wants to know it often, and not exactly: a look costs as much as some calls.
-        self.now = monotonic()
-        self.second = int(self.now)
 
     def _visit_idle(self) -> None:
         # The frame in which a carrier waits holds that to which it has switched. If that was freed,

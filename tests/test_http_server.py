@@ -3,6 +3,7 @@ import io
 import socket
 import sys
 import threading
+import time
 from contextvars import ContextVar
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -39,6 +40,29 @@ def test_the_date_of_a_kept_connection_is_that_of_now(serve):
                 dates.append(said)
             sleep(0.02)
     assert dates == sorted(dates)
+
+
+def test_the_date_is_that_of_the_answer_if_the_handler_has_held_up_all(serve, monkeypatch):
+    late = [0]
+
+    def app(environ, start_response):
+        late[0] += 30 * (environ['PATH_INFO'] == '/slow')
+        return hello(environ, start_response)
+
+    def look_at_wall():
+        return time.time() + late[0]
+
+    def look_at_clock():
+        return time.monotonic() + late[0]
+
+    monkeypatch.setattr('gruvi_cffi.http.fields.time', look_at_wall)
+    monkeypatch.setattr('gruvi_cffi.http.response.monotonic', look_at_clock, raising=False)
+    with Peer(serve(app)) as peer:
+        for target in (b'/', b'/', b'/', b'/slow'):
+            peer.send(get(target))
+            _, fields, _ = split(peer.read_until(b'World!'))
+    said = parsedate_to_datetime(fields['Date']).timestamp()
+    assert abs(time.time() + 30 - said) < 2.5
 
 
 def test_a_connection_is_kept(serve):
