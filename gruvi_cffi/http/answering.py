@@ -94,7 +94,7 @@ class AnsweringConnection(TimedConnection):
         if lost:
             return
         if is_sent and response is not None and not response.ended:
-            self.transport.close()  # behind what was sent, and without its end
+            self._close()  # behind what was sent, and without its end
         else:
             self._linger()
 

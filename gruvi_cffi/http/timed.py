@@ -60,7 +60,7 @@ class TimedConnection(HttpConnection, ABC):
         if transport.is_closing():
             return
         if self._eof or not transport.can_write_eof():  # TLS lingers by itself
-            transport.close()
+            self._close()
             return
         self.closing = True
         self._lingering = True
@@ -68,6 +68,11 @@ class TimedConnection(HttpConnection, ABC):
         transport.write_eof()
         transport.set_deadline(DEADLINE_TOTAL, limits.HTTP_LINGER)
         transport.resume_reading()
+
+    def _close(self) -> None:
+        """Close behind what was sent, which no longer has to do with how long a request took."""
+        self.transport.set_deadline(DEADLINE_TOTAL, None)
+        self.transport.close()
 
     def deadline_expired(self, which: int) -> None:
         """Called by the transport: the client takes too long, or it is time to look."""
