@@ -40,6 +40,7 @@ _log = logging.getLogger('gruvi_cffi.hub')
 
 _stuck: list[Loop] = []  # loops that cannot be closed
 _LONGEST_WAIT = 1 << 30  # ms; libuv takes an int
+_LONG_TURN = 0.05  # seconds
 
 
 class Hub:
@@ -87,6 +88,8 @@ class Hub:
         self._pollers: Optional[Poller] = None
         # When it polled last: for who need not know exactly, as a look costs as much as some calls.
         self.now = monotonic()
+        # From when to when it could not poll for long; until then nothing leaves that was written.
+        self.long_turns: deque[tuple[float, float]] = deque(maxlen=32)
 
     @property
     def poll(self) -> Poller:
@@ -399,8 +402,11 @@ class Hub:
     def _poll(self) -> None:
         loop = self._poller
         timeout = 0
+        now = monotonic()
+        if now - self.now > _LONG_TURN:
+            self.long_turns.append((self.now, now))
         if not (self._ready or self._rising or self._sleepers or self._stopping or self._trimming):
-            timeout = self._longest_wait()
+            timeout = self._longest_wait(now)
             loop.waiting = True
             if self._ready:
                 timeout = 0
@@ -421,15 +427,10 @@ class Hub:
             except BaseException as error:
                 self.raise_in_root(error)
 
-    def _longest_wait(self) -> int:
+    def _longest_wait(self, now: float) -> int:
         """Return how long the poll may wait, in ms, or -1."""
         when = self.timers.nearest()
-        if when is None and self._interrupts is None:
-            return -1
-        now = monotonic()
-        wait = -1
-        if when is not None:
-            wait = min(max(0, math.ceil((when - now) * 1000)), _LONGEST_WAIT)
+        wait = -1 if when is None else min(max(0, math.ceil((when - now) * 1000)), _LONGEST_WAIT)
         return wait if self._interrupts is None else self._interrupts.longest_wait(now, wait)
 
     def _run_timers(self) -> None:
