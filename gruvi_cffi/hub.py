@@ -40,6 +40,7 @@ _log = logging.getLogger('gruvi_cffi.hub')
 
 _stuck: list[Loop] = []  # loops that cannot be closed
 _LONGEST_WAIT = 1 << 30  # ms; libuv takes an int
+_LONG_TURN = 0.05  # seconds
 
 
 class Hub:
@@ -85,7 +86,10 @@ class Hub:
         self.gone = ''  # why it cannot be used any more
         self._interrupts = Interrupts.install(self)
         self._pollers: Optional[Poller] = None
-        self._look_at_clock()
+        # When it polled last: for who need not know exactly, as a look costs as much as some calls.
+        self.now = monotonic()
+        # From when to when it could not poll for long; until then nothing leaves that was written.
+        self.long_turns: deque[tuple[float, float]] = deque(maxlen=32)
 
     @property
     def poll(self) -> Poller:
@@ -362,7 +366,7 @@ class Hub:
             self._poll()
         finally:
             sections.pop(self.thread, None)
-        self._look_at_clock()
+        self.now = monotonic()
         if self.timers.heap or self.timers.new:
             self._run_timers()
         if rising:
@@ -372,11 +376,6 @@ class Hub:
         self._trimming = self.carriers.trim(len(self.fibers))
         if was_trimming and not self._trimming:
             self._visit_idle()
-
-    def _look_at_clock(self) -> None:
-        # For whoever wants to know it often, and not exactly: a look costs as much as some calls.
-        self.now = monotonic()
-        self.second = int(self.now)
 
     def _visit_idle(self) -> None:
         # The frame in which a carrier waits holds that to which it has switched. If that was freed,
@@ -403,8 +402,11 @@ class Hub:
     def _poll(self) -> None:
         loop = self._poller
         timeout = 0
+        now = monotonic()
+        if now - self.now > _LONG_TURN:
+            self.long_turns.append((self.now, now))
         if not (self._ready or self._rising or self._sleepers or self._stopping or self._trimming):
-            timeout = self._longest_wait()
+            timeout = self._longest_wait(now)
             loop.waiting = True
             if self._ready:
                 timeout = 0
@@ -425,15 +427,10 @@ class Hub:
             except BaseException as error:
                 self.raise_in_root(error)
 
-    def _longest_wait(self) -> int:
+    def _longest_wait(self, now: float) -> int:
         """Return how long the poll may wait, in ms, or -1."""
         when = self.timers.nearest()
-        if when is None and self._interrupts is None:
-            return -1
-        now = monotonic()
-        wait = -1
-        if when is not None:
-            wait = min(max(0, math.ceil((when - now) * 1000)), _LONGEST_WAIT)
+        wait = -1 if when is None else min(max(0, math.ceil((when - now) * 1000)), _LONGEST_WAIT)
         return wait if self._interrupts is None else self._interrupts.longest_wait(now, wait)
 
     def _run_timers(self) -> None:

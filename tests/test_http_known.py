@@ -239,6 +239,22 @@ def test_not_all_is_remembered(serve):
     assert 0 < names.count('Template') <= 2 * limits.HTTP_KNOWN_HEADS
 
 
+def test_a_connection_keeps_nothing_that_is_forgotten(serve, monkeypatch):
+    def count():
+        gc.collect()
+        return sum(type(each).__name__ == 'KnownFields' for each in gc.get_objects())
+
+    monkeypatch.setattr(limits, 'HTTP_KNOWN_HEADS', 4)
+    server = serve(tell, options=HttpOptions(head=30_000))
+    before = count()
+    with contextlib.ExitStack() as stack:
+        for n in range(40):  # each with a cookie of its own
+            peer = stack.enter_context(Peer(server))
+            for _ in range(TIMES):
+                answer(peer, get(b'/', b'Cookie: a=%d\r\n' % n))
+        assert count() - before <= 2 * limits.HTTP_KNOWN_HEADS
+
+
 def test_each_connection_to_each_server_has_its_own_environ(serve):
     def tell_ends(environ, start_response):
         start_response('200 OK', [('X-Path', environ['PATH_INFO'])])

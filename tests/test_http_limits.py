@@ -1,8 +1,10 @@
+import contextlib
+
 import pytest
 from httppeer import LAST, Peer, ask, echo, get, hello
 
-from gruvi_cffi import sleep
-from gruvi_cffi.http import HttpOptions
+from gruvi_cffi import blocking, limits, sleep
+from gruvi_cffi.http import HttpOptions, serving
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,25 @@ def test_a_head_may_be_very_large(serve):
     server = serve(hello, options=HttpOptions(head=300_000))
     assert ask(server, get(b'/', LAST, b'X: %b\r\n' % (b'v' * 200_000))).startswith(b'HTTP/1.1 200')
     assert ask(server, get(b'/', LAST, b'X: %b\r\n' % (b'v' * 300_000))).startswith(b'HTTP/1.1 431')
+
+
+def test_what_was_sent_before_a_failure_leaves_however_much_is_pipelined(serve, monkeypatch):
+    size = 20_000_000
+    monkeypatch.setattr(serving, 'LOOK', 0.05)  # seconds for a paused connection
+
+    def handler(message, transport, protocol):
+        response = protocol.respond(message)
+        response.start('200 OK', [('Content-Length', str(2 * size))])
+        response.write(b'.')
+        transport.write(size * b'.')
+        raise ValueError('on purpose')
+
+    with Peer(serve(None, adapter=lambda _: handler)) as peer:
+        peer.send(2 * limits.HTTP_PIPELINE * get())
+        peer.read_until(b'.')
+        sleep(0.2)
+        data = b''
+        with contextlib.suppress(ConnectionResetError):  # the other requests were not read
+            while piece := blocking(peer.socket.recv, 1 << 20):
+                data += piece
+    assert len(data) > size // 2

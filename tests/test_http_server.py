@@ -3,6 +3,7 @@ import io
 import socket
 import sys
 import threading
+import time
 from contextvars import ContextVar
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -12,7 +13,7 @@ import pytest
 from httppeer import LAST, TIMEOUT, Peer, ask, echo, get, hello, split
 
 from gruvi_cffi import Cancelled, current_fiber, limits, sleep, spawn, wait_readable
-from gruvi_cffi.http import HttpClient, HttpError, HttpOptions, MessageTruncated
+from gruvi_cffi.http import HttpClient, HttpError, HttpOptions, MessageTruncated, WsgiAdapter
 from gruvi_cffi.sync import Event
 
 
@@ -39,6 +40,46 @@ def test_the_date_of_a_kept_connection_is_that_of_now(serve):
                 dates.append(said)
             sleep(0.02)
     assert dates == sorted(dates)
+
+
+def test_the_date_is_that_of_the_answer_if_the_handler_has_held_up_all(serve, monkeypatch):
+    late = [0]
+
+    def app(environ, start_response):
+        late[0] += 30 * (environ['PATH_INFO'] == '/slow')
+        return hello(environ, start_response)
+
+    def look_at_wall():
+        return time.time() + late[0]
+
+    def look_at_clock():
+        return time.monotonic() + late[0]
+
+    monkeypatch.setattr('gruvi_cffi.http.fields.time', look_at_wall)
+    monkeypatch.setattr('gruvi_cffi.http.response.monotonic', look_at_clock, raising=False)
+    with Peer(serve(app)) as peer:
+        for target in (b'/', b'/', b'/', b'/slow'):
+            peer.send(get(target))
+            _, fields, _ = split(peer.read_until(b'World!'))
+    said = parsedate_to_datetime(fields['Date']).timestamp()
+    assert abs(time.time() + 30 - said) < 2.5
+
+
+def test_each_application_of_a_connection_has_its_own_environ(serve):
+    def app(environ, start_response):
+        start_response('200 OK', [])
+        return [environ['SERVER_NAME'].encode() + b'.']
+
+    adapters = {f'/{name}': WsgiAdapter(app, name) for name in ('spam', 'eggs')}
+
+    def handler(message, transport, protocol):
+        adapters[message.url](message, transport, protocol)
+
+    with Peer(serve(None, adapter=lambda _: handler)) as peer:
+        for _ in range(5):  # then the heads are known as a whole
+            for name in (b'spam', b'eggs'):
+                peer.send(get(b'/' + name))
+                assert split(peer.read_until(b'.'))[2] == name + b'.'
 
 
 def test_a_connection_is_kept(serve):

@@ -14,6 +14,9 @@ import time
 
 import pytest
 from dbservers import free_port
+from httppeer import Peer, get, hello
+
+from gruvi_cffi import blocking, spawn
 
 TIMEOUT = 20
 APP = """\
@@ -163,3 +166,49 @@ def test_no_request_is_lost_when_a_worker_ends(folder, long):
         load.join()
     assert load.lost == []
     assert load.refused == 0
+
+
+def slow(environ, start_response):
+    """An application that lets nothing else run."""
+    time.sleep(0.3)
+    return hello(environ, start_response)
+
+
+def test_a_request_that_was_not_read_yet_is_answered(serve):
+    server = serve(hello)
+    with Peer(server) as peer:
+        peer.send(get())
+        peer.read_until(b'World!')
+        peer.socket.sendall(get())  # so that the hub does not know
+        server.close(grace=0)
+        assert b'Connection: close' in peer.read()
+
+
+def test_clients_have_their_time_from_when_the_answer_has_left(serve):
+    held, sent = threading.Event(), threading.Event()
+
+    def app(environ, start_response):
+        if environ['PATH_INFO'] == '/hold':
+            held.set()
+            sent.wait(TIMEOUT)
+        return (slow if environ['PATH_INFO'] == '/slow' else hello)(environ, start_response)
+
+    def send_all(first, *peers):
+        first.socket.sendall(get(b'/hold'))
+        held.wait(TIMEOUT)
+        for peer in peers:  # these will be answered in one turn, and not leave before it ends
+            peer.socket.sendall(get(b'/slow'))
+        sent.set()
+
+    server = serve(app)
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(server)) for _ in range(4)]
+        blocking(send_all, *peers)
+        for peer in peers[1:]:
+            peer.read_until(b'World!')
+        closing = spawn(server.close, None, 0.5)
+        for peer in peers[1:]:
+            peer.send(get())
+        for peer in peers[1:]:
+            assert b'Connection: close' in peer.read()
+        closing.join(TIMEOUT)

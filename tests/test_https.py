@@ -175,6 +175,30 @@ def test_plain_http_gets_a_400_that_says_why(server_kind, method):
         assert b'HTTP' not in blocking(_answer_to, port, f'\x80{method}\r\n\r\n')
 
 
+def test_neither_http_nor_tls_is_no_error_of_the_server(caplog):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client_context('stdlib').wrap_bio(incoming, outgoing, False, 'localhost')
+    with serving() as port, socket.create_connection(('127.0.0.1', port), 10) as sock:
+        blocking(_shake_hands, tls, incoming, outgoing, sock)
+        tls.write(b'no request\r\n\r\n')
+        blocking(sock.sendall, outgoing.read() + b'this is no record')
+        with contextlib.suppress(ConnectionResetError):
+            while blocking(sock.recv, 65536):
+                pass
+    assert 'exception in' not in caplog.text
+
+
+def _shake_hands(tls, incoming, outgoing, sock):
+    while True:
+        try:
+            tls.do_handshake()
+            sock.sendall(outgoing.read())
+            return
+        except ssl.SSLWantReadError:
+            sock.sendall(outgoing.read())
+            incoming.write(sock.recv(65536))
+
+
 def _answer_to(port, text):
     """Send plain text, and return what comes back."""
     with socket.create_connection(('127.0.0.1', port), 10) as sock:

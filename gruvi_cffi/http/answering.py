@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from time import monotonic
 from typing import Any, Optional
@@ -94,7 +95,7 @@ class AnsweringConnection(TimedConnection):
         if lost:
             return
         if is_sent and response is not None and not response.ended:
-            self.transport.close()  # behind what was sent, and without its end
+            self._close()  # behind what was sent, and without its end
         else:
             self._linger()
 
@@ -126,4 +127,5 @@ class AnsweringConnection(TimedConnection):
         body = f'{reason}\n'.encode()
         head = response._finish_head(len(body))
         response.size = len(body)
-        self.transport.write(head if response.bodyless else head + body)
+        with suppress(TransportError):  # it has just broken, and the transport will say so
+            self.transport.write(head if response.bodyless else head + body)

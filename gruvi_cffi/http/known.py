@@ -48,12 +48,22 @@ class KnownFields:
 
 
 class Template:
-    """What requests with the same head have in common. *made* is of whoever has use for it."""
+    """What requests with the same head have in common. *made* is of whoever has use for it.
 
-    __slots__ = ('made',)
+    A connection keeps that of its last head. So it lets go of what is forgotten: *head* is NO_HEAD
+    then, or all that idle connections keep would be without a bound.
+    """
+
+    __slots__ = ('head', 'made')
 
     def __init__(self) -> None:
+        self.head = NO_HEAD
         self.made: tuple[Any, Any] = None, None
+
+    def forget(self) -> None:
+        """Let go of all of it."""
+        self.head = NO_HEAD
+        self.made = None, None
 
 
 # Both, and if they have come together before, what they were on the wire. It is made for many a
@@ -61,6 +71,7 @@ class Template:
 KnownHead = tuple[bytes, KnownLine, KnownFields, Optional[Template]]
 
 NO_HEAD: KnownHead = b'', KnownLine('', ''), KnownFields([]), None
+NO_TEMPLATE = Template()
 
 
 class KnownHeads:
@@ -69,7 +80,7 @@ class KnownHeads:
     def __init__(self, limit: HttpLimits) -> None:
         self._longest = min(limits.HTTP_KNOWN_HEAD, limit.head)  # head, in bytes
         self._longest_line = min(limits.HTTP_KNOWN_HEAD, limit.line)
-        self._heads: dict[bytes, KnownHead] = {}  # whole ones, whose line has come before
+        self._heads: dict[bytes, Template] = {}  # whole ones, whose line has come before
         self._lines: dict[bytes, KnownLine] = {}
         self._fields: dict[bytes, KnownFields] = {}
         self._seen: set[bytes] = set()  # once; most of them will not come again
@@ -86,12 +97,20 @@ class KnownHeads:
         if line is None:
             line = self._look_at(text)
             return None if line is None else (b'', line, fields, None)
-        head = self._heads.get(data)
-        if head is None:
+        template = self._heads.get(data)
+        head = NO_HEAD if template is None else template.head  # another thread may forget it
+        if not head[0]:
             if len(self._heads) >= limits.HTTP_KNOWN_HEADS:
-                self._heads.clear()
-            head = self._heads[data] = data, line, fields, Template()
+                self._forget_heads()
+            template = Template()
+            template.head = head = data, line, fields, template
+            self._heads[data] = template
         return head
+
+    def _forget_heads(self) -> None:
+        for template in list(self._heads.values()):
+            template.forget()
+        self._heads.clear()
 
     def _look_at(self, text: bytes) -> Optional[KnownLine]:
         method = engine.method_of_line(text) if len(text) <= self._longest_line else 0

@@ -7,6 +7,7 @@ start() ---> send()                       all of it at once
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from time import monotonic
 from typing import Any, NoReturn, Optional
 
 from .._native import http as engine
@@ -54,20 +55,19 @@ class _Head:
         self.bodyless = bodyless  # there can be no body
         self.trailers = trailers  # names of those that were announced
         self.special = bodyless or bool(trailers) or not text
-        # The second and the size that frame() was last called for, and what it has returned.
-        self.made = 0, 0, b''
+        # What frame() has returned last, until when that is right, and before how many bytes.
+        self.made = 0.0, 0, b''
 
-    def frame(self, size: int, second: int) -> bytes:
+    def frame(self, size: int, now: float) -> bytes:
         """Return the head before a body of *size* bytes, where the connection goes on.
 
-        It is empty if *size* does not fit, or there is more to say. *second* is that of the hub:
-        the date is right for as long.
+        It is empty if *size* does not fit, or there is more to say. *now* is that of monotonic().
         """
         if not size or self.special or self.length not in (None, size):
             return b''
         text = self.text if self.has_date else self.text + date_line()
         made = f'{text}Content-Length: {size}\r\n\r\n'.encode('latin-1')
-        self.made = second, size, made
+        self.made = int(now) + 1.0, size, made
         return made
 
 
@@ -246,10 +246,10 @@ class Response:
         """Do what ``send()`` does, for who runs in the fiber of the request anyway."""
         head, message, protocol = self._head, self._message, self._protocol
         size = len(body)
-        at, fits, made = head.made
-        second = protocol.hub.second
-        if fits != size or at != second:
-            made = head.frame(size, second)
+        until, fits, made = head.made
+        now = monotonic()  # not that of the hub: the handler may have taken seconds of this turn
+        if fits != size or now >= until:
+            made = head.frame(size, now)
         if (
             made
             and message.flags == _GOES_ON

@@ -24,7 +24,7 @@ from ..transports import DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE
 from .answering import Answered, AnsweringConnection
 from .errors import HttpError, MessageTruncated
 from .httpoptions import HttpOptions
-from .known import NO_HEAD, known_heads
+from .known import NO_TEMPLATE, known_heads
 from .message import REQUEST, BodyBuffer, HttpMessage
 from .timed import LOOK
 
@@ -59,7 +59,7 @@ class HttpServerProtocol(AnsweringConnection):
         self._engine = engine.HttpEngine(False, limit)
         self._in_engine = False  # the engine has begun with the next request
         self._known = known_heads(limit)
-        self._last = NO_HEAD  # that came, of those
+        self._last = NO_TEMPLATE  # of the head that came last, of those
         self.hub = get_hub()
         self._fiber: Optional[Fiber] = None
         self._context: Optional[Context] = None  # in which came what is held
@@ -79,14 +79,15 @@ class HttpServerProtocol(AnsweringConnection):
             if not self._lingering:
                 self._parse(data, spawn)
         else:
-            head = self._last
+            head = self._last.head
             if data != head[0]:
                 found = self._known.find(data)
                 if found is None:
                     self._parse(data, spawn)
                     self._learn(data)
                     return
-                self._last = head = found
+                head = found
+                self._last = head[3] or NO_TEMPLATE
             # As it mostly is.
             self._message = message = HttpMessage(REQUEST, None, head[1].flags, 0, self, head)
             message.complete = True

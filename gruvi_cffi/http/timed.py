@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from .. import limits
 from ..errors import TransportError
+from ..hub import get_hub
 from ..transports import DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE
 from .connection import HttpConnection
 from .errors import HttpTimeout
@@ -17,6 +18,7 @@ from .httpoptions import HttpOptions
 from .message import HttpMessage
 
 LOOK = 1.0  # seconds between two looks at a connection whose reading is paused
+_LAST_LOOK = 0.01  # seconds until the last one at a connection without a request, before it ends
 
 
 class TimedConnection(HttpConnection, ABC):
@@ -24,7 +26,7 @@ class TimedConnection(HttpConnection, ABC):
 
     __slots__ = (
         '_body_counted', '_body_seen', '_body_timed', '_eof', '_finished', '_handed', '_held',
-        '_lingering', '_message', '_options', '_paused', '_timing', 'closing',
+        '_lingering', '_looked', '_message', '_options', '_paused', '_timing', 'closing',
     )  # fmt: skip
 
     def __init__(self, options: HttpOptions) -> None:
@@ -35,6 +37,7 @@ class TimedConnection(HttpConnection, ABC):
         self._paused = False  # because of that
         self._eof = False
         self._lingering = False  # all was said, and what comes is dropped
+        self._looked = False  # for the last time, whether a request has come
         self._timing = False  # how long the head takes
         self._body_seen = 0  # bytes of the body
         self._body_counted = 0  # when its rate was last looked at
@@ -60,7 +63,7 @@ class TimedConnection(HttpConnection, ABC):
         if transport.is_closing():
             return
         if self._eof or not transport.can_write_eof():  # TLS lingers by itself
-            transport.close()
+            self._close()
             return
         self.closing = True
         self._lingering = True
@@ -68,6 +71,11 @@ class TimedConnection(HttpConnection, ABC):
         transport.write_eof()
         transport.set_deadline(DEADLINE_TOTAL, limits.HTTP_LINGER)
         transport.resume_reading()
+
+    def _close(self) -> None:
+        """Close behind what was sent, which no longer has to do with how long a request took."""
+        self.transport.set_deadline(DEADLINE_TOTAL, None)
+        self.transport.close()
 
     def deadline_expired(self, which: int) -> None:
         """Called by the transport: the client takes too long, or it is time to look."""
@@ -95,6 +103,9 @@ class TimedConnection(HttpConnection, ABC):
             left = self._finished + allowed - monotonic()
         if left > 0.05:  # it counts from the last answer
             self.transport.set_deadline(DEADLINE_READ, left)
+        elif self.closing and not self._looked:  # what has come in a long turn is not read yet
+            self._looked = True
+            self.transport.set_deadline(DEADLINE_READ, _LAST_LOOK)
         elif not self._timing:
             self.transport.close()
 
@@ -122,11 +133,18 @@ class TimedConnection(HttpConnection, ABC):
         if self._handed:
             self.transport.close()
         elif self._message is None and not self._lingering:
-            left = self._finished + grace - monotonic()
-            if left > 0:
-                self.transport.set_deadline(DEADLINE_READ, left)
-            elif not self._timing:
-                self.transport.close()
+            left = self._answered_at() + grace - monotonic()
+            self.transport.set_deadline(DEADLINE_READ, max(left, _LAST_LOOK))
+
+    def _answered_at(self) -> float:
+        """Return when the last answer has left, which is behind the turn in which it was given."""
+        hub = get_hub()
+        if self._finished >= hub.now:
+            return monotonic()
+        for begin, end in hub.long_turns:
+            if begin <= self._finished <= end:
+                return end
+        return self._finished
 
     def _look_for_reset(self) -> None:
         """See whether the client is gone, which reading would have told."""

@@ -54,10 +54,12 @@ class WsgiAdapter:
         self._bases: dict[Any, Environ] = {}  # by our own address
 
     def __call__(self, message: HttpMessage, transport: Any, protocol: Any) -> None:
-        if protocol.data is None:
-            protocol.data = self._base_of(transport), _peer_of(transport, protocol.peer)
+        data = protocol.data
+        if data is None or data[0] is not self:  # a handler may have several applications
+            peer = _peer_of(transport, protocol.peer)
+            protocol.data = data = self, self._base_of(transport), peer
+        _, base, peer = data
         protocol._response = response = _WsgiResponse(message, protocol)
-        base, peer = protocol.data
         if message.known is None:
             parts = iter(message.parts)
             environ = add_line({**base, **peer}, next(parts), next(parts), message.version)
