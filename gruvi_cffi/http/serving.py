@@ -299,7 +299,7 @@ class HttpServerProtocol(AnsweringConnection):
             self._linger()
             return
         self._message = None
-        self._finished = monotonic()
+        self._finished = self.hub.now
         if self._held and not self.transport.is_closing():
             held, self._held = self._held, b''
             if self._paused:

@@ -42,7 +42,7 @@ class TimedConnection(HttpConnection, ABC):
         self._body_seen = 0  # bytes of the body
         self._body_counted = 0  # when its rate was last looked at
         self._body_timed = False
-        self._finished = 0.0  # when the last request was, in seconds
+        self._finished = 0.0  # in which turn the last answer was given, in seconds
         self._handed = False  # the connection is another protocol's
         # The answer that is being given is the last one.
         self.closing = options.keepalive_timeout == 0
@@ -100,7 +100,7 @@ class TimedConnection(HttpConnection, ABC):
         allowed = self._options.idle_timeout
         left = 0.0
         if allowed is not None and not self.closing:
-            left = self._finished + allowed - monotonic()
+            left = self._answered_at() + allowed - monotonic()
         if left > 0.05:  # it counts from the last answer
             self.transport.set_deadline(DEADLINE_READ, left)
         elif self.closing and not self._looked:  # what has come in a long turn is not read yet
@@ -142,7 +142,7 @@ class TimedConnection(HttpConnection, ABC):
         if self._finished >= hub.now:
             return monotonic()
         for begin, end in hub.long_turns:
-            if begin <= self._finished <= end:
+            if begin <= self._finished < end:
                 return end
         return self._finished
 
