@@ -171,7 +171,7 @@ def test_a_handshake_that_breaks_off(meets, kind, fault, version, long, monkeypa
     make = server_context if meets is _server_meets else client_context
     context = make(kind, version=version)
     before = _engines()
-    count, step = 0, long(211, 1)
+    count, step = 0, long(311, 1)
     while (error := meets(context, count, fault)) is not None:
         assert isinstance(error, FAULTS[fault]), (count, error)
         assert str(error)
