@@ -156,7 +156,7 @@ $(under_valgrind:%=%.passed): %.passed: %
 
 # Engines, which know nothing of the rest.
 
-engine_files = $(filter-out %_stream.c,$(csrc))
+engine_files = $(filter-out %_stream.c %_warm.c,$(csrc))
 fuzzers = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: fuzz
