@@ -479,7 +479,8 @@ def test_a_socket_whose_hub_closes_at_the_moment_it_is_let_go(pair, monkeypatch)
 
     thread = threading.Thread(target=run)
     thread.start()
-    sleep(0.01)
+    while pair[0]._readiness is None:
+        sleep(0)
     pair[1].sendall(b'x')
     assert waited.wait(TIMEOUT)
     is_alive = hubs[0].is_alive
