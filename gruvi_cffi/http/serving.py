@@ -18,7 +18,6 @@ from typing import Any, Optional
 from .. import limits
 from .._native import http as engine
 from ..fibers import Fiber, spawn
-from ..hub import get_hub
 from ..switchpoints import assert_no_switchpoints
 from ..transports import DEADLINE_READ, DEADLINE_TOTAL, DEADLINE_WRITE
 from .answering import Answered, AnsweringConnection
@@ -44,7 +43,7 @@ class HttpServerProtocol(AnsweringConnection):
 
     __slots__ = (
         '_context', '_engine', '_fiber', '_handler', '_held_heads', '_in_engine', '_known', '_last',
-        'data', 'hub',
+        'data',
     )  # fmt: skip
 
     def __init__(
@@ -60,7 +59,6 @@ class HttpServerProtocol(AnsweringConnection):
         self._in_engine = False  # the engine has begun with the next request
         self._known = known_heads(limit)
         self._last = NO_TEMPLATE  # of the head that came last, of those
-        self.hub = get_hub()
         self._fiber: Optional[Fiber] = None
         self._context: Optional[Context] = None  # in which came what is held
         self._held_heads = 0

@@ -27,11 +27,13 @@ class TimedConnection(HttpConnection, ABC):
     __slots__ = (
         '_body_counted', '_body_seen', '_body_timed', '_eof', '_finished', '_handed', '_held',
         '_lingering', '_looked', '_message', '_options', '_paused', '_timing', 'closing',
+        'hub',
     )  # fmt: skip
 
     def __init__(self, options: HttpOptions) -> None:
         super().__init__()
         self._options = options
+        self.hub = get_hub()
         self._message: Optional[HttpMessage] = None  # that is being received or answered
         self._held = b''  # what came behind it
         self._paused = False  # because of that
@@ -138,10 +140,9 @@ class TimedConnection(HttpConnection, ABC):
 
     def _answered_at(self) -> float:
         """Return when the last answer has left, which is behind the turn in which it was given."""
-        hub = get_hub()
-        if self._finished >= hub.now:
+        if self._finished >= self.hub.now:
             return monotonic()
-        for begin, end in hub.long_turns:
+        for begin, end in self.hub.long_turns:
             if begin <= self._finished < end:
                 return end
         return self._finished
